@@ -1,0 +1,1 @@
+"""Each touch of the outside world."""

@@ -1,0 +1,223 @@
+"""Posting a text to Twilio, at most once per leg."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.look_up import LookUp
+from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
+from carrier.messages import Created, Messages
+from notifications.notification import Leg, Receipt
+from notifications.status import DeliveryStatus
+from store.ledger import Claim, Ledger, LegState
+from store.timeline import Entry
+from workflows import names
+
+HEARTBEAT_EVERY = 4.0  # seconds; a fast send needs none
+SERVER_ERROR_DELAYS = (5.0, 15.0, 45.0, 120.0)  # seconds; the list lags, so the look-up must not come at once
+LEDGER_TRIES = (0.1, 0.5, 2.0)  # seconds between tries to write down what Twilio has answered
+
+log = structlog.stdlib.get_logger("heliograph.deliver")
+
+
+class Deliver:
+    """The send. Its guard is the ledger: what was claimed and not settled is never posted again."""
+
+    def __init__(self, ledger: Ledger, messages: Messages, look_up: LookUp, allowed_countries: frozenset[str]) -> None:
+        self._ledger = ledger
+        self._messages = messages
+        self._look_up = look_up
+        self._allowed_countries = allowed_countries
+
+    @activity.defn(name=names.DELIVER)
+    async def deliver(self, leg: Leg) -> Receipt:
+        """Posts one text to Twilio, at most once per leg.
+
+        Raises ApplicationError of these types:
+            Refused: Twilio will not send it, now or later (4xx). Not retried.
+            Suppressed: our own rules forbid it. Not retried.
+            Stale: too late to be worth sending. Not retried.
+            OutcomeUnknown: it may have been sent (time-out, reset, dead worker). Not retried; the workflow settles it.
+            NotAccepted: Twilio did not take it (429, no connection). Retried, after `Retry-After` where given.
+            ServerError: 5xx. Retried; the next attempt looks it up first.
+        """
+        # Shielded: neither a callback that wins the race nor a stopping worker may cut a POST in two.
+        work = asyncio.ensure_future(self._deliver(leg, activity.info().attempt))
+        async with _Heartbeat():
+            return await asyncio.shield(work)
+
+    async def _deliver(self, leg: Leg, attempt: int) -> Receipt:
+        claimant = f"{activity.info().workflow_run_id}/{attempt}"
+        claim = await self._ledger.claim(leg, claimant, attempt)
+        if not claim.granted and claim.state is LegState.IN_DOUBT:
+            if (receipt := await self._look_it_up(leg, claim)) is not None:
+                return receipt
+            claim = await self._ledger.claim_after_look_up(leg, claimant, attempt)
+        if not claim.granted:
+            return await self._earlier_answer(leg, claim)
+        await self._check(leg)
+        return await self._post(leg, attempt)
+
+    async def _look_it_up(self, leg: Leg, claim: Claim) -> Receipt | None:
+        try:
+            return await self._look_up.settle(leg, claim)
+        except CarrierError as error:
+            raise _failure(
+                names.SERVER_ERROR, "Could not look it up yet.", error.code, retry_after=error.retry_after, final=False
+            ) from None
+
+    async def _earlier_answer(self, leg: Leg, claim: Claim) -> Receipt:
+        """An earlier attempt, run or Reset has been here: its answer stands, and nothing is sent."""
+        if claim.sid is not None:
+            return Receipt(sid=claim.sid, carrier_status=claim.carrier_status or "unknown")
+        if claim.state is LegState.REFUSED:
+            raise _failure(names.REFUSED, "An earlier attempt was refused.", claim.error_code)
+        if claim.state is LegState.CLAIMED:
+            entry = Entry("unknown", detail="the attempt that had claimed the send never said how it ended")
+            await self._ledger.not_sent(leg, LegState.UNKNOWN, entry)
+        raise _failure(names.OUTCOME_UNKNOWN, "An earlier attempt may have sent it.")
+
+    async def _check(self, leg: Leg) -> None:
+        """The last look before the POST: minutes or days may have passed since the event was accepted."""
+        country = leg.request.recipient.country
+        if self._allowed_countries and country not in self._allowed_countries:
+            entry = Entry("suppressed", detail=f"{country} is not in ALLOWED_COUNTRIES")
+            await self._ledger.refused(leg, entry, DeliveryStatus.SUPPRESSED)
+            raise _failure(names.SUPPRESSED, f"{country} is not in ALLOWED_COUNTRIES.")
+        if datetime.now(UTC) >= leg.stale_at:
+            await self._ledger.refused(
+                leg, Entry("expired", detail="too late to be worth sending"), DeliveryStatus.EXPIRED
+            )
+            raise _failure(names.STALE, "Too late to be worth sending; it was not sent.")
+
+    async def _post(self, leg: Leg, attempt: int) -> Receipt:
+        request = leg.request
+        started = monotonic()
+        try:
+            created = await self._messages.create(
+                to=request.recipient.phone,
+                body=request.body,
+                event_id=request.event_id,
+                leg=leg.number,
+                validity=leg.stale_at - datetime.now(UTC),
+            )
+        except CarrierError as error:
+            seconds, known = monotonic() - started, error
+            await self._write_down(lambda: self._took_down(leg, known, attempt, seconds))
+            raise _application_error(error, attempt) from None
+        seconds = monotonic() - started
+        await self._write_down(lambda: self._took_up(leg, created, attempt, seconds))
+        return Receipt(sid=created.sid, carrier_status=created.carrier_status)
+
+    async def _took_up(self, leg: Leg, created: Created, attempt: int, seconds: float) -> None:
+        facts = {"attempt": attempt, "ms": round(seconds * 1000), "requestId": created.request_id}
+        entry = Entry("sent", sid=created.sid, carrier_status=created.carrier_status, facts=facts)
+        await self._ledger.accepted(leg, created.sid, created.carrier_status, entry)
+        log.info("sent", **_about(leg), sid=created.sid, attempt=attempt, twilio_request_id=created.request_id)
+
+    async def _took_down(self, leg: Leg, error: CarrierError, attempt: int, seconds: float) -> None:
+        what, state = _MEANING[type(error)]
+        facts = {
+            "attempt": attempt,
+            "ms": round(seconds * 1000),
+            "requestId": error.request_id,
+            "httpStatus": error.http_status,
+            "retryAfter": error.retry_after,
+        }
+        entry = Entry(
+            what,
+            error_code=error.code,
+            detail=error.says,
+            facts={name: value for name, value in facts.items() if value is not None},
+        )
+        if state is LegState.REFUSED:
+            await self._ledger.refused(leg, entry)
+        else:
+            await self._ledger.not_sent(leg, state, entry)
+        log.warning(what, **_about(leg), error_code=error.code, http_status=error.http_status, attempt=attempt)
+
+    async def _write_down(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Twilio's answer is known; a database that is away must not turn it into a failure of the send.
+
+        If it stays away, the leg stays claimed: nobody sends it again, the workflow has the answer and the callback
+        brings the SID into the ledger.
+        """
+        for pause in LEDGER_TRIES:
+            try:
+                return await write()
+            except (SQLAlchemyError, OSError):
+                await asyncio.sleep(pause)
+        try:
+            await write()
+        except (SQLAlchemyError, OSError) as failure:
+            log.error("the ledger did not take Twilio's answer", error=type(failure).__name__)
+
+
+_MEANING = {
+    Refused: ("refused", LegState.REFUSED),
+    NotAccepted: ("not_accepted", LegState.RELEASED),
+    ServerError: ("server_error", LegState.IN_DOUBT),
+    OutcomeUnknown: ("unknown", LegState.UNKNOWN),
+}
+_TYPES = {
+    Refused: names.REFUSED,
+    NotAccepted: names.NOT_ACCEPTED,
+    ServerError: names.SERVER_ERROR,
+    OutcomeUnknown: names.OUTCOME_UNKNOWN,
+}
+
+
+def _application_error(error: CarrierError, attempt: int) -> ApplicationError:
+    delay = error.retry_after
+    if isinstance(error, ServerError):
+        delay = max(delay or 0.0, SERVER_ERROR_DELAYS[min(attempt, len(SERVER_ERROR_DELAYS)) - 1])
+    final = isinstance(error, Refused | OutcomeUnknown)
+    return _failure(_TYPES[type(error)], error.says, error.code, retry_after=delay, final=final)
+
+
+def _failure(
+    kind: str, says: str, code: int | None = None, *, retry_after: float | None = None, final: bool = True
+) -> ApplicationError:
+    return ApplicationError(
+        says,
+        *([code] if code is not None else []),
+        type=kind,
+        non_retryable=final,
+        next_retry_delay=timedelta(seconds=retry_after) if retry_after and not final else None,
+        category=ApplicationErrorCategory.BENIGN,  # expected; logged by us, with the fields that matter
+    )
+
+
+def _about(leg: Leg) -> dict[str, Any]:
+    request = leg.request
+    return {
+        "event_id": request.event_id,
+        "kind": request.kind,
+        "recipient": request.recipient.masked,
+        "country": request.recipient.country,
+    }
+
+
+class _Heartbeat:
+    """Tells Temporal every few seconds that this worker lives, so that a dead one is noticed soon."""
+
+    async def __aenter__(self) -> None:
+        self._beating = asyncio.create_task(self._beat())
+
+    async def __aexit__(self, *_: object) -> None:
+        self._beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._beating
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_EVERY)
+            activity.heartbeat()

@@ -1,0 +1,59 @@
+"""Finding out what became of a leg whose answer was lost."""
+
+from temporalio import activity
+
+from carrier.errors import Refused
+from carrier.messages import Messages
+from notifications.notification import CarrierReport, Inquiry, Leg, Receipt
+from store.ledger import Claim, Ledger, LegState
+from store.timeline import Entry, Timeline
+from workflows import names
+
+
+class LookUp:
+    """Asks the ledger first, then Twilio: by SID where it is known, else by what was sent to whom."""
+
+    def __init__(self, ledger: Ledger, timeline: Timeline, messages: Messages) -> None:
+        self._ledger = ledger
+        self._timeline = timeline
+        self._messages = messages
+
+    @activity.defn(name=names.ASK_CARRIER)
+    async def ask_carrier(self, leg: Leg) -> Inquiry:
+        """What ledger and Twilio together know of a leg. Raises CarrierError when Twilio cannot be asked."""
+        row = await self._ledger.look(leg)
+        if row is None or row.state in (LegState.RELEASED, LegState.REFUSED):
+            return Inquiry(posted=False)
+        report = await self._ask_by_sid(row.sid) if row.sid else await self._find(leg, row)
+        event_id = leg.request.event_id
+        if report is None:
+            await self._timeline.note(event_id, Entry("asked", sid=row.sid, detail="Twilio knows nothing of it (yet)"))
+            return Inquiry(posted=True)
+        await self._timeline.note(
+            event_id,
+            Entry("asked", sid=report.sid, carrier_status=report.carrier_status, error_code=report.error_code),
+            status=report.status,
+            error_code=report.error_code,
+        )
+        return Inquiry(posted=True, report=report)
+
+    async def settle(self, leg: Leg, row: Claim) -> Receipt | None:
+        """The receipt of a leg in doubt, if Twilio has the message after all. Raises CarrierError."""
+        report = await self._find(leg, row)
+        return None if report is None else Receipt(sid=report.sid, carrier_status=report.carrier_status)
+
+    async def _ask_by_sid(self, sid: str) -> CarrierReport | None:
+        try:
+            return await self._messages.fetch(sid)
+        except Refused:
+            return None
+
+    async def _find(self, leg: Leg, row: Claim) -> CarrierReport | None:
+        request = leg.request
+        for report in await self._messages.find(to=request.recipient.phone, body=request.body, since=row.claimed_at):
+            if await self._timeline.event_of(report.sid) not in (None, request.event_id):
+                continue  # another event's text to the same person, word for word
+            entry = Entry("found", sid=report.sid, carrier_status=report.carrier_status)
+            if await self._ledger.accepted(leg, report.sid, report.carrier_status, entry):
+                return report
+        return None

@@ -1,0 +1,156 @@
+"""Signed webhooks (https://www.standardwebhooks.com): to operators when a text fails, to callers when it ends."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import structlog
+from pydantic import SecretStr
+from standardwebhooks import Webhook
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from notifications.causes import cause_of
+from notifications.notification import EscalationReason, Notice, Outcome
+from store.timeline import Entry, Timeline
+from workflows import names
+
+TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
+
+log = structlog.stdlib.get_logger("heliograph.webhooks")
+
+_SAYS = {
+    EscalationReason.REFUSED: ("It was not sent.", "Mend the cause below, then post the event under a new eventId."),
+    EscalationReason.NOT_DELIVERED: ("The carrier did not deliver it.", "Reach the recipient another way."),
+    EscalationReason.SILENT: (
+        "Twilio has it, but no final status came in time, and Twilio has none when asked.",
+        "Look the Message SID up in Twilio's console; a late delivery closes this case by itself.",
+    ),
+    EscalationReason.NOT_ACCEPTED: (
+        "Twilio has not taken it in time; it is still being tried.",
+        "Check Twilio's status page and the account's limits.",
+    ),
+    EscalationReason.UNKNOWN: (
+        "It may or may not have been sent, and neither a callback nor Twilio's list tells.",
+        "Look for it in Twilio's message log; do not send it again before you know.",
+    ),
+    EscalationReason.RECOVERED: ("It was delivered after all.", "Nothing; this closes the case."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where signed webhooks go."""
+
+    url: str
+    secret: SecretStr
+
+
+class Webhooks:
+    """Posts, signs, and writes down that it did. Repeats carry the same id, so that receivers can drop them."""
+
+    def __init__(
+        self, timeline: Timeline, *, operators: Endpoint | None, callers: Endpoint | None, ui: str, namespace: str
+    ) -> None:
+        self._timeline = timeline
+        self._operators = operators
+        self._callers = callers
+        self._ui = f"{ui}/namespaces/{namespace}/workflows"
+
+    @activity.defn(name=names.TELL_OPERATORS)
+    async def tell_operators(self, notice: Notice) -> None:
+        """Says what happened and what to do. Without OPERATIONS_WEBHOOK_URL the log and Temporal's UI say it.
+
+        Raises ApplicationError when the endpoint does not answer 2xx; retried.
+        """
+        request = notice.request
+        about = {"event_id": request.event_id, "kind": request.kind, "recipient": request.recipient.masked}
+        log.error("escalated", **about, reason=notice.reason, sid=notice.sid, error_code=notice.error_code)
+        detail = "no OPERATIONS_WEBHOOK_URL is set; told in the log"
+        if self._operators is not None:
+            kind = "recovered" if notice.reason is EscalationReason.RECOVERED else "escalated"
+            await self._post(
+                self._operators,
+                f"{request.event_id}/{notice.reason}",
+                f"notification.{kind}",
+                self._told(notice),
+            )
+            detail = "operators' webhook took it"
+        await self._timeline.note(
+            request.event_id,
+            Entry("told_operators", sid=notice.sid, error_code=notice.error_code, detail=f"{notice.reason}: {detail}"),
+            escalated=notice.reason,
+        )
+
+    @activity.defn(name=names.REPORT_TO_CALLER)
+    async def report_to_caller(self, outcome: Outcome) -> None:
+        """Tells the caller how it ended. Raises ApplicationError when the endpoint does not answer 2xx; retried."""
+        if self._callers is None:
+            return
+        await self._post(
+            self._callers,
+            f"{outcome.event_id}/final",
+            "notification.final",
+            {
+                "eventId": outcome.event_id,
+                "status": outcome.status,
+                "sid": outcome.sid,
+                "errorCode": outcome.error_code,
+                "escalated": outcome.escalated,
+            },
+        )
+        await self._timeline.note(outcome.event_id, Entry("told_caller", sid=outcome.sid))
+
+    def _told(self, notice: Notice) -> dict[str, Any]:
+        request = notice.request
+        what, do = _SAYS[notice.reason]
+        told: dict[str, Any] = {
+            "eventId": request.event_id,
+            "kind": request.kind,
+            "caller": request.caller,
+            "reason": notice.reason,
+            "status": notice.status,
+            "what": what,
+            "do": do,
+            "recipient": {"masked": request.recipient.masked, "country": request.recipient.country},
+            "sid": notice.sid,
+            "acceptedAt": request.accepted_at.isoformat(),
+            "deliverWithinSeconds": int(notice.deadline.total_seconds()),
+            "operatorNote": request.operator_note,
+            "workflow": f"{self._ui}/{request.event_id}",
+        }
+        if notice.error_code is not None:
+            cause = cause_of(notice.error_code)
+            told["error"] = {
+                "code": cause.code,
+                "says": cause.says,
+                "do": cause.do,
+                "acts": cause.acts,
+                "url": cause.url,
+            }
+        return told
+
+    async def _post(self, endpoint: Endpoint, webhook_id: str, kind: str, data: dict[str, Any]) -> None:
+        now = datetime.now(UTC)
+        body = json.dumps({"type": kind, "timestamp": now.isoformat(), "data": data})
+        signature = Webhook(endpoint.secret.get_secret_value()).sign(webhook_id, now, body)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": webhook_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signature,
+        }
+        try:
+            # A session per webhook: they are rare, and a kept connection may be dead when one is due.
+            async with (
+                aiohttp.ClientSession(timeout=TIMEOUT) as session,
+                session.post(endpoint.url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                if 200 <= response.status < 300:
+                    return
+                says = f"The webhook endpoint answered HTTP {response.status}."
+        except (aiohttp.ClientError, TimeoutError, OSError) as failure:
+            says = f"The webhook endpoint could not be reached ({type(failure).__name__})."
+        raise ApplicationError(says, type="WebhookNotTaken")

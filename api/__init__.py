@@ -1,0 +1,1 @@
+"""HTTP: what callers, operators and Twilio ask of us. One router per audience."""

@@ -1,0 +1,68 @@
+"""The API process: routers, and the parts that they share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from fastapi import FastAPI
+
+from api import events, notifications, operations, problems, twilio
+from api.access import Keys
+from api.desk import Desk
+from api.limits import BodyLimit
+from api.request_log import RequestLog
+from carrier.signature import Signatures
+from engine import connect
+from privacy.encryption import KeyedHash
+from settings import Settings
+from store.database import Database
+from store.timeline import Timeline
+
+log = structlog.stdlib.get_logger("heliograph.api")
+
+DESCRIPTION = """
+A business event starts one Temporal workflow with its `eventId`; the workflow texts the recipient through Twilio,
+waits for Twilio's status callback, and finishes when the handset has the text, or escalates when it does not.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Temporal and the database may be away when it starts; it answers 503 until they are there."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(settings.database)
+        client = await connect(settings, lazy=True, patient=False)
+        app.state.database = database
+        app.state.desk = Desk(
+            client,
+            Timeline(database),
+            KeyedHash(settings.hash_key),
+            report_to_callers=settings.events_webhook_url is not None,
+            window=timedelta(days=settings.idempotency_window_days),
+        )
+        _warn(settings)
+        log.info("serving", url=settings.base_url, temporal=settings.temporal_address)
+        yield
+        await database.close()
+        log.info("stopped")
+
+    app = FastAPI(title="Heliograph", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    app.state.keys = Keys(settings)
+    app.state.signatures = (
+        Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
+    )
+    problems.install(app)
+    for router in (events.router(), notifications.router, twilio.router, operations.router):
+        app.include_router(router)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestLog)
+    return app
+
+
+def _warn(settings: Settings) -> None:
+    if not settings.api_keys:
+        log.warning("no API_KEYS are set: everyone on this machine may post events")
+    if not settings.require_twilio_signature:
+        log.warning("REQUIRE_TWILIO_SIGNATURE is false: everyone on this machine may forge callbacks")

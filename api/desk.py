@@ -1,0 +1,246 @@
+"""Takes events in: starts their workflows, recognises repeats, and answers what became of them."""
+
+import asyncio
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionDescription,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problems import Problem, Unavailable
+from notifications import phone
+from notifications.event import Event
+from notifications.notification import CarrierReport, NotificationRequest, Outcome, Recipient
+from notifications.status import DeliveryStatus
+from privacy.encryption import KeyedHash
+from privacy.masking import mask
+from store.timeline import Record, Timeline
+from workflows import names, search_attributes
+from workflows.notification import Notification
+
+PATIENCE = 2.5  # seconds for one call to Temporal; a caller hears of an outage within three
+DATABASE_PATIENCE = 2.0  # seconds
+
+# Neither changes what is sent to whom: a repeat may word them differently.
+NOT_CONTENT = {"region", "operator_note"}
+
+log = structlog.stdlib.get_logger("heliograph.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an event that was taken in."""
+
+    event_id: str
+    content_hash: str | None
+    status: DeliveryStatus
+    sid: str | None = None
+    error_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer to a posted event: the first of its ID, or a repeat."""
+
+    known: Known
+    duplicate: bool
+
+
+class Desk:
+    """Temporal's workflow ID is the first guard against a repeat; the ledger answers after retention too."""
+
+    def __init__(
+        self, client: Client, timeline: Timeline, hashes: KeyedHash, *, report_to_callers: bool, window: timedelta
+    ) -> None:
+        self.client = client
+        self.timeline = timeline
+        self._hashes = hashes
+        self._report_to_callers = report_to_callers
+        self._window = window
+
+    async def take(self, event: Event, caller: str, wait: float | None) -> Taken:
+        """Starts the event's workflow, or answers what the first one of this ID came to.
+
+        `wait` seconds for Twilio's acceptance or refusal. Raises Problem: 400 too old, 409 other content, 503.
+        """
+        self._check_age(event)
+        request = self._request(event, caller)
+        if (record := await self._record(request.event_id)) is not None:
+            return Taken(_same(_known(record), request), duplicate=True)
+        try:
+            if wait is None:
+                return await self._start(request)
+            return await self._start_and_wait(request, wait)
+        except WorkflowAlreadyStartedError:
+            return Taken(_same(await self._found(request.event_id), request), duplicate=True)
+        except (RPCError, RuntimeError, TimeoutError) as failure:
+            log.warning("Temporal did not take it", event_id=request.event_id, error=_what(failure))
+            raise Unavailable("Temporal") from None
+
+    async def look(self, event_id: str) -> Known | None:
+        """What Temporal knows of an event that the database does not (yet) know. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                description = await self.client.get_workflow_handle(event_id).describe()
+                return Known(
+                    event_id,
+                    (await _memo(description)).get("contentHash"),
+                    DeliveryStatus(_attribute(description, search_attributes.STATUS) or DeliveryStatus.PENDING),
+                    _attribute(description, search_attributes.MESSAGE_SID),
+                    _attribute(description, search_attributes.ERROR_CODE),
+                )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise Unavailable("Temporal") from None
+        except (RuntimeError, TimeoutError):
+            raise Unavailable("Temporal") from None
+
+    async def signal_final(self, event_id: str, report: CarrierReport) -> bool:
+        """Hands a final status to its workflow; False when none is open (any more). Raises Unavailable."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.client.get_workflow_handle(event_id).signal(names.FINAL_STATUS, report)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            log.warning("Temporal did not take a final status", event_id=event_id, error=_what(error))
+            raise Unavailable("Temporal") from None
+        except (RuntimeError, TimeoutError) as failure:
+            log.warning("Temporal did not take a final status", event_id=event_id, error=_what(failure))
+            raise Unavailable("Temporal") from None
+        return True
+
+    def _check_age(self, event: Event) -> None:
+        if event.occurred_at is not None and event.occurred_at < datetime.now(UTC) - self._window:
+            raise Problem(
+                400,
+                "event_too_old",
+                f"The event is older than {self._window.days} days (IDEMPOTENCY_WINDOW_DAYS), for which repeats are "
+                "recognised. Nothing was sent.",
+            )
+
+    def _request(self, event: Event, caller: str) -> NotificationRequest:
+        policy = event.policy
+        if event.delivery_timeout_seconds is not None:
+            policy = policy.model_copy(update={"deliver_within": timedelta(seconds=event.delivery_timeout_seconds)})
+        content = event.model_dump(mode="json", exclude=NOT_CONTENT) | {"kind": event.kind, "caller": caller}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return NotificationRequest(
+            event_id=event.event_id,
+            kind=event.kind,
+            caller=caller,
+            recipient=Recipient(
+                phone=event.phone,
+                masked=mask(event.phone),
+                country=phone.country_of(event.phone),
+                hash=self._hashes.of("recipient", event.phone),
+            ),
+            body=event.text(),
+            policy=policy,
+            content_hash=self._hashes.of("content", canonical),
+            request_id=uuid.uuid4().hex,
+            accepted_at=datetime.now(UTC),
+            consent_at=event.consent_at,
+            occurred_at=event.occurred_at,
+            operator_note=event.operator_note,
+            report_to_caller=self._report_to_callers,
+        )
+
+    async def _record(self, event_id: str) -> Record | None:
+        """The database answers repeats, but an event is not lost when it is away: the other guards stand."""
+        try:
+            async with asyncio.timeout(DATABASE_PATIENCE):
+                return await self.timeline.record(event_id)
+        except (SQLAlchemyError, OSError, TimeoutError) as failure:
+            log.warning("the database did not answer", event_id=event_id, error=_what(failure))
+            return None
+
+    async def _start(self, request: NotificationRequest) -> Taken:
+        async with asyncio.timeout(PATIENCE):
+            await self.client.start_workflow(
+                Notification.run, request, id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE, **_options(request)
+            )
+        return Taken(Known(request.event_id, request.content_hash, DeliveryStatus.PENDING), duplicate=False)
+
+    async def _start_and_wait(self, request: NotificationRequest, wait: float) -> Taken:
+        start = WithStartWorkflowOperation(
+            Notification.run,
+            request,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            **_options(request),
+        )
+        try:
+            async with asyncio.timeout(wait):
+                # A fixed update ID: repeats attach to the first one's answer, after the workflow has closed too.
+                outcome: Outcome = await self.client.execute_update_with_start_workflow(
+                    names.ACCEPTED, start_workflow_operation=start, id=names.ACCEPTED, result_type=Outcome
+                )
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowUpdateFailedError):
+            # Whether it has started is the question; only if it has, the event is ours.
+            known = _same(await self._found(request.event_id), request)
+            return Taken(known, duplicate=False)
+        known = Known(outcome.event_id, outcome.content_hash, outcome.status, outcome.sid, outcome.error_code)
+        return Taken(_same(known, request), duplicate=outcome.request_id != request.request_id)
+
+    async def _found(self, event_id: str) -> Known:
+        """What is known of an event that is certainly there; if it is not, Temporal cannot be trusted right now."""
+        record = await self._record(event_id)
+        known = _known(record) if record is not None else await self.look(event_id)
+        if known is None:
+            raise Unavailable("Temporal")
+        return known
+
+
+def _options(request: NotificationRequest) -> dict[str, Any]:
+    recipient = request.recipient
+    return {
+        "id": request.event_id,
+        "task_queue": names.TASK_QUEUE,
+        "search_attributes": search_attributes.at_start(request),
+        "memo": {"contentHash": request.content_hash},
+        "static_summary": f"{request.kind} to {recipient.masked} ({recipient.country})",
+        "priority": Priority(priority_key=int(request.policy.priority), fairness_key=request.caller),
+    }
+
+
+def _same(known: Known, request: NotificationRequest) -> Known:
+    if known.content_hash is not None and known.content_hash != request.content_hash:
+        raise Problem(
+            409,
+            "event_id_reused",
+            "Another event was posted under this eventId. Nothing was sent; give each event an ID of its own.",
+        )
+    return known
+
+
+def _known(record: Record) -> Known:
+    return Known(record.event_id, record.content_hash, record.status, record.sid, record.error_code)
+
+
+async def _memo(description: WorkflowExecutionDescription) -> dict[str, Any]:
+    return dict(await description.memo())
+
+
+def _attribute(description: WorkflowExecutionDescription, key: Any) -> Any:
+    return description.typed_search_attributes.get(key)
+
+
+def _what(failure: BaseException) -> str:
+    if isinstance(failure, RPCError):
+        return f"{failure.status.name}: {failure.message}"
+    return type(failure).__name__

@@ -1,0 +1,112 @@
+"""For the services that post events: one route per kind."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from api.access import Caller
+from api.desk import Desk, Known, Taken
+from api.metrics import EVENTS
+from api.problems import Problem, responses
+from notifications.causes import cause_of
+from notifications.event import Event
+from notifications.kinds import KINDS
+from notifications.status import DeliveryStatus
+
+LONGEST_WAIT = 60  # seconds; what proxies commonly let pass
+
+
+class Accepted(BaseModel):
+    """The event is taken, or was before."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+    accepted: bool | None = None
+    duplicate: bool | None = None
+    event_id: str
+    status: DeliveryStatus
+    sid: str | None = None
+    error_code: int | None = None
+
+
+def router() -> APIRouter:
+    """`POST /api/<kind>-sms` for every kind."""
+    routes = APIRouter(prefix="/api", tags=["events"])
+    for kind in KINDS.values():
+        _add(routes, kind)
+    return routes
+
+
+def _add(routes: APIRouter, kind: type[Event]) -> None:
+    async def post(
+        request: Request,
+        event: kind,  # type: ignore[valid-type]  # the kind is a value here
+        caller: Caller,
+        prefer: Annotated[
+            str | None, Header(description="`wait=N`: answer when Twilio has accepted or refused, or after N seconds.")
+        ] = None,
+    ) -> JSONResponse:
+        desk: Desk = request.app.state.desk
+        wait = _wait(prefer)
+        taken = await desk.take(event, caller, wait)
+        EVENTS.labels(kind=kind.kind, result="duplicate" if taken.duplicate else "accepted").inc()
+        return _answer(taken, wait)
+
+    routes.add_api_route(
+        f"/{kind.kind}-sms",
+        post,
+        methods=["POST"],
+        status_code=202,
+        name=kind.kind,
+        summary=(kind.__doc__ or kind.kind).strip().splitlines()[0],
+        description="The same `eventId` never texts twice: repeats get the first one's answer.",
+        response_model=Accepted,
+        responses={
+            200: {"model": Accepted, "description": "A repeat; Twilio has it, or it has ended."},
+            202: {"model": Accepted, "description": "Taken, or a repeat that is still on its way."},
+            **responses(400, 401, 409, 413, 502, 503),
+        },
+    )
+
+
+def _answer(taken: Taken, wait: float | None) -> JSONResponse:
+    known = taken.known
+    headers = {"Location": f"/api/notifications/{known.event_id}"}
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait:g}"
+    if not taken.duplicate and known.sid is None and known.status is DeliveryStatus.FAILED:
+        raise _refused(known, headers)
+    body = Accepted(
+        accepted=None if taken.duplicate else True,
+        duplicate=True if taken.duplicate else None,
+        event_id=known.event_id,
+        status=known.status,
+        sid=known.sid,
+        error_code=known.error_code,
+    )
+    settled = taken.duplicate and (known.sid is not None or known.status.final)
+    return JSONResponse(
+        body.model_dump(mode="json", by_alias=True, exclude_none=True), 200 if settled else 202, headers
+    )
+
+
+def _refused(known: Known, headers: dict[str, str]) -> Problem:
+    details: dict[str, Any] = {"eventId": known.event_id, "status": known.status}
+    detail = "Twilio refused the text."
+    if known.error_code is not None:
+        cause = cause_of(known.error_code)
+        detail = f"Twilio refused the text: {cause.says}"
+        details |= {"errorCode": cause.code, "do": cause.do, "acts": cause.acts, "url": cause.url}
+    return Problem(502, "sms_delivery_failed", detail, details=details, headers=headers)
+
+
+def _wait(prefer: str | None) -> float | None:
+    """RFC 7240, 4.3: `Prefer: wait=N`; what is not understood is ignored."""
+    found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?:$|[,;\s])", prefer or "", re.IGNORECASE)
+    if found is None or int(found.group(1)) == 0:
+        return None
+    return float(min(int(found.group(1)), LONGEST_WAIT))

@@ -1,0 +1,55 @@
+"""For those who run it: alive, ready, metrics."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from api.desk import Desk
+from store.database import Database
+
+router = APIRouter(tags=["operations"])
+
+PATIENCE = 2.0  # seconds
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "A part that is needed is away."}})
+async def readyz(request: Request) -> JSONResponse:
+    """Events can be taken in: the database has this version's schema and Temporal answers."""
+    database: Database = request.app.state.database
+    desk: Desk = request.app.state.desk
+    checks: dict[str, Any] = {"database": await _database(database), "temporal": await _temporal(desk)}
+    ready = all(check == "ok" for check in checks.values())
+    return JSONResponse({"status": "ok" if ready else "unavailable", **checks}, 200 if ready else 503)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics() -> Response:
+    """For Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database(database: Database) -> str:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return "ok" if await database.ready() else "run `heliograph bootstrap`: the schema is not this version's"
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return "cannot be reached"
+
+
+async def _temporal(desk: Desk) -> str:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return "ok" if await desk.client.service_client.check_health() else "not serving"
+    except (RPCError, RuntimeError, TimeoutError):
+        return "cannot be reached"

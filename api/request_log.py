@@ -1,0 +1,38 @@
+"""One log line per request, with the route and not the path: a path may hold a number."""
+
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.stdlib.get_logger("heliograph.api")
+
+
+class RequestLog:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = time.monotonic()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            return await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "(none)")
+            speak = log.debug if route in ("/healthz", "/readyz", "/metrics") else log.info
+            speak(
+                "request",
+                method=scope["method"],
+                route=route,
+                status=status,
+                ms=round((time.monotonic() - started) * 1000, 1),
+            )

@@ -1,0 +1,124 @@
+"""For Twilio, which calls back."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import FormData
+
+from api.desk import Desk
+from api.metrics import CALLBACKS, FORGED, SECOND_SIDS
+from api.problems import Problem, Unavailable, responses
+from carrier.messages import CALLBACK_PATH
+from carrier.signature import Signatures
+from notifications.notification import CarrierReport
+from notifications.status import DeliveryStatus, from_twilio
+from store.timeline import Entry, Recorded
+
+router = APIRouter(tags=["twilio"])
+log = structlog.stdlib.get_logger("heliograph.callbacks")
+
+_EVENT_ID = re.compile(r"[A-Za-z0-9._:@-]{6,120}")
+
+
+class StatusCallback(BaseModel):
+    """What we read of a status callback; Twilio adds parameters without notice, so others pass."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    sid: str = Field(alias="MessageSid", pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")
+    carrier_status: str = Field(alias="MessageStatus", pattern=r"^[a-z_]{1,30}$")
+    error_code: int | None = Field(None, alias="ErrorCode")
+
+    def report(self) -> CarrierReport:
+        return CarrierReport(
+            sid=self.sid,
+            carrier_status=self.carrier_status,
+            # A status that is not known here still proves that Twilio has the message.
+            status=from_twilio(self.carrier_status) or DeliveryStatus.SENT,
+            error_code=self.error_code,
+        )
+
+
+async def verified(request: Request) -> FormData:
+    """The form of a request that Twilio signed. Raises Problem 403."""
+    if not request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+        form = FormData()
+    else:
+        form = await request.form()
+    signatures: Signatures | None = request.app.state.signatures
+    scope = request.scope
+    if signatures is not None and not signatures.genuine(
+        scope["raw_path"], scope["query_string"], form, request.headers.get("x-twilio-signature")
+    ):
+        FORGED.inc()
+        log.warning("callback refused: not signed by Twilio")
+        raise Problem(403, "forbidden", "The request does not carry Twilio's signature for this URL.")
+    return form
+
+
+@router.post(CALLBACK_PATH, status_code=204, responses=responses(400, 403, 503))
+async def status_callback(form: Annotated[FormData, Depends(verified)], request: Request) -> Response:
+    """Twilio tells what became of a message. Unordered, repeated, early or late: all are fine."""
+    callback = _read(form)
+    desk: Desk = request.app.state.desk
+    event_id = request.query_params.get("eventId")
+    event_id = event_id if event_id and _EVENT_ID.fullmatch(event_id) else None
+    report = callback.report()
+    recorded = await _record(desk, event_id, _leg(request), report)
+    event_id = event_id or (recorded.event_id if recorded else None)
+    # Signalled even when the database is away: the workflow must not wait for what Twilio has told already.
+    if report.status.final and event_id is not None and not (recorded and recorded.second_sid):
+        await desk.signal_final(event_id, report)
+    if recorded is None:
+        raise Unavailable("The database")  # Twilio calls again, and the timeline gets its entry
+    log.info(
+        "callback",
+        event_id=event_id,
+        sid=report.sid,
+        status=report.carrier_status,
+        error_code=report.error_code,
+        counted=recorded.counted,
+    )
+    CALLBACKS.labels(status=report.carrier_status, counted=str(recorded.counted).lower()).inc()
+    return Response(status_code=204)
+
+
+async def _record(desk: Desk, event_id: str | None, leg: int, report: CarrierReport) -> Recorded | None:
+    entry = Entry(
+        "callback",
+        at=datetime.now(UTC),
+        sid=report.sid,
+        carrier_status=report.carrier_status,
+        error_code=report.error_code,
+    )
+    try:
+        recorded = await desk.timeline.callback(event_id, leg, report, entry)
+    except (SQLAlchemyError, OSError) as failure:
+        log.error("callback not recorded", event_id=event_id, sid=report.sid, error=type(failure).__name__)
+        return None
+    if recorded.second_sid:
+        SECOND_SIDS.inc()
+        log.error("a second message reports for one leg", event_id=event_id, sid=report.sid)
+    return recorded
+
+
+def _read(form: FormData) -> StatusCallback:
+    fields = {name: value for name, value in form.items() if isinstance(value, str) and value != ""}
+    try:
+        return StatusCallback.model_validate(fields)
+    except ValidationError as invalid:
+        details = [
+            {"field": str(error["loc"][0]), "problem": error["msg"], "code": error["type"]}
+            for error in invalid.errors(include_url=False, include_input=False)
+        ]
+        raise Problem(400, "invalid_request", "This is no status callback.", details=details) from None
+
+
+def _leg(request: Request) -> int:
+    leg = request.query_params.get("leg", "1")
+    return int(leg) if re.fullmatch(r"[1-9][0-9]{0,3}", leg, re.ASCII) else 1

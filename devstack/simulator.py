@@ -1,0 +1,24 @@
+"""The simulator, set up so that the settings find it."""
+
+from simulator.config import SimulatorConfig
+from simulator.server import run
+
+from settings import SIMULATOR_WEBHOOK_SECRET, Settings
+
+
+def serve(settings: Settings) -> None:
+    """Blocks until SIGTERM."""
+    secret = settings.operations_webhook_secret
+    run(
+        SimulatorConfig(
+            account_sid=settings.account_sid,
+            auth_token=settings.auth_token,
+            senders=(settings.from_number,) if settings.from_number else (),
+            messaging_services=(settings.twilio_messaging_service_sid,)
+            if settings.twilio_messaging_service_sid
+            else (),
+            database=settings.data_dir / "simulator.db",
+            port=settings.simulator_port,
+            operations_webhook_secret=secret.get_secret_value() if secret else SIMULATOR_WEBHOOK_SECRET,
+        )
+    )

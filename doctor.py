@@ -1,0 +1,175 @@
+"""What `heliograph doctor` looks at."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from bootstrap import BootstrapError, missing_search_attributes, retention
+from carrier.errors import CarrierError
+from carrier.messages import Messages
+from engine import connect
+from settings import Settings
+from store.database import Database
+from workflows import names
+
+
+class Verdict(StrEnum):
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    verdict: Verdict
+    says: str
+    do: str = ""
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Every setting and part, one after the other."""
+    for finding in _settings(settings):
+        yield finding
+    yield await _database(settings)
+    yield await _twilio(settings)
+    try:
+        client = await connect(settings, patient=False)
+    except (RuntimeError, RPCError):
+        yield Finding(
+            "Temporal", Verdict.BAD, f"{settings.temporal_address} cannot be reached",
+            "start it (`make up`, or your cluster), or set TEMPORAL_ADDRESS",
+        )  # fmt: skip
+        return
+    yield Finding("Temporal", Verdict.GOOD, settings.temporal_address)
+    yield await _namespace(client, settings)
+    yield await _search_attributes(client)
+    for queue, kind in (
+        (names.TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+        (names.SEND_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    ):
+        yield await _workers(client, queue, kind)
+
+
+def show(console: Console, findings: Iterable[Finding]) -> int:
+    """Prints a line per finding; 1 when one is bad."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    signs = {Verdict.GOOD: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.BAD: "[red]✗[/]"}
+    worst = 0
+    for finding in findings:
+        todo = f"\n[dim]→ {finding.do}[/]" if finding.do else ""
+        table.add_row(signs[finding.verdict], finding.what, finding.says + todo)
+        worst = worst or int(finding.verdict is Verdict.BAD)
+    console.print(table)
+    return worst
+
+
+def _settings(settings: Settings) -> Iterable[Finding]:
+    good, warning = Verdict.GOOD, Verdict.WARNING
+    yield Finding("ENVIRONMENT", good, settings.environment)
+    yield (
+        Finding("API_KEYS", good, f"{len(settings.api_keys)} keys")
+        if settings.api_keys
+        else Finding("API_KEYS", warning, "none: everyone on this machine may post", "set caller=key for each caller")
+    )
+    host = urlsplit(settings.base_url).hostname or ""
+    reachable = settings.simulated or settings.twilio_api_base_url or host not in ("localhost", "127.0.0.1", "::1")
+    yield Finding(
+        "PUBLIC_BASE_URL", good if reachable else Verdict.BAD, settings.base_url,
+        "" if reachable else "Twilio cannot call this machine back: set the https URL that it reaches you by",
+    )  # fmt: skip
+    yield (
+        Finding("signatures", good, f"checked against {len(settings.auth_tokens)} token(s)")
+        if settings.require_twilio_signature
+        else Finding("signatures", warning, "not checked", "set REQUIRE_TWILIO_SIGNATURE=true")
+    )
+    yield Finding(
+        "PAYLOAD_KEYS", good, f"{len(settings.encryption_keys)}, {next(iter(settings.encryption_keys))} encrypts"
+    )
+    yield (
+        Finding("OPERATIONS_WEBHOOK_URL", good, "set")
+        if settings.operations_webhook_url
+        else Finding(
+            "OPERATIONS_WEBHOOK_URL", warning, "not set: escalations stand in the log and in Temporal's UI only"
+        )
+    )
+
+
+async def _database(settings: Settings) -> Finding:
+    database = Database(settings.database)
+    name = settings.database.split(":", 1)[0]
+    try:
+        if await database.ready():
+            return Finding("database", Verdict.GOOD, f"{name}, schema is this version's")
+        return Finding("database", Verdict.BAD, f"{name}, schema is not this version's", "run `heliograph bootstrap`")
+    except (SQLAlchemyError, OSError) as failure:
+        return Finding("database", Verdict.BAD, f"cannot be reached ({type(failure).__name__})", "check DATABASE_URL")
+    finally:
+        await database.close()
+
+
+async def _twilio(settings: Settings) -> Finding:
+    where = settings.twilio_url or "api.twilio.com"
+    messages = Messages(settings)
+    try:
+        await messages.check_credentials()
+    except CarrierError as error:
+        return Finding(
+            "Twilio", Verdict.BAD, f"{where}: {error.says}", "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
+        )
+    finally:
+        await messages.close()
+    return Finding("Twilio", Verdict.GOOD, f"{where} accepts the credentials")
+
+
+async def _namespace(client: Client, settings: Settings) -> Finding:
+    what = f"namespace {client.namespace}"
+    try:
+        kept = await retention(client)
+    except RPCError as error:
+        return Finding(what, Verdict.BAD, error.status.name.lower(), "run `heliograph bootstrap`")
+    says = f"keeps closed workflows for {kept.days} days"
+    if kept < timedelta(days=settings.idempotency_window_days):
+        return Finding(
+            what, Verdict.BAD, f"{says}, IDEMPOTENCY_WINDOW_DAYS is {settings.idempotency_window_days}",
+            "run `heliograph bootstrap`",
+        )  # fmt: skip
+    return Finding(what, Verdict.GOOD, says)
+
+
+async def _search_attributes(client: Client) -> Finding:
+    try:
+        missing = await missing_search_attributes(client)
+    except BootstrapError as error:
+        return Finding("search attributes", Verdict.BAD, str(error))
+    except RPCError as error:
+        return Finding("search attributes", Verdict.BAD, error.status.name.lower(), "run `heliograph bootstrap`")
+    if missing:
+        return Finding("search attributes", Verdict.BAD, f"missing: {', '.join(missing)}", "run `heliograph bootstrap`")
+    return Finding("search attributes", Verdict.GOOD, "all are there")
+
+
+async def _workers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> Finding:
+    what = f"workers on {queue}"
+    try:
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
+        )
+    except RPCError as error:
+        return Finding(what, Verdict.BAD, error.status.name.lower())
+    if not answer.pollers:
+        return Finding(what, Verdict.BAD, "none: events are accepted and wait", "start `heliograph worker`")
+    return Finding(what, Verdict.GOOD, f"{len(answer.pollers)} polling")

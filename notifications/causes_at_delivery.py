@@ -1,0 +1,56 @@
+"""Errors that come later, with the callback or in the message's own record."""
+
+from notifications.cause import Cause, Remedy, Who
+
+_CALLER, _OPERATOR, _DEVELOPER, _RECIPIENT, _TWILIO = Who.CALLER, Who.OPERATOR, Who.DEVELOPER, Who.RECIPIENT, Who.TWILIO
+_DELAY, _PERMANENT, _CONFIGURATION, _AMBIGUOUS = (
+    Remedy.DELAY,
+    Remedy.PERMANENT,
+    Remedy.CONFIGURATION,
+    Remedy.AMBIGUOUS,
+)
+
+AT_DELIVERY = (
+    Cause(30001, "The sender's queue at Twilio overflowed.", "Lower SEND_RATE_PER_SECOND or add senders to the Messaging Service.", _OPERATOR, _DELAY),
+    Cause(30002, "The Twilio account was suspended.", "Look at the account in Twilio's console.", _OPERATOR, _CONFIGURATION),
+    Cause(30003, "The handset cannot be reached: off, without network, or full.", "Try again in a day, or reach the recipient another way.", _RECIPIENT, _DELAY),
+    Cause(30004, "The carrier or the recipient blocks the text.", "Do not text him again from this sender; to a toll-free sender this means that he has opted out.", _RECIPIENT, _PERMANENT),
+    Cause(30005, "The number does not exist or is not in use any more.", "Ask the recipient for his present number and correct it at its source.", _CALLER, _PERMANENT),
+    Cause(30006, "The number is a landline, or its carrier takes no texts.", "Ask the recipient for a mobile number, or call him.", _CALLER, _PERMANENT),
+    Cause(30007, "The carrier or Twilio filtered the text as unwanted.", "Do not repeat the same text. Check the sender's registration and the wording.", _OPERATOR, _CONFIGURATION),
+    Cause(30008, "The carrier gave no reason.", "Try once more later, or reach the recipient another way.", _TWILIO, _DELAY),
+    Cause(30009, "A part of an inbound text is missing.", "Nothing; no text of ours is concerned.", _TWILIO, _PERMANENT),
+    Cause(30010, "The price was above a maximum that was set.", "Report it to the developers of Heliograph, which sets none.", _DEVELOPER, _CONFIGURATION),
+    Cause(30011, "The recipient's carrier takes no media.", "Send without media.", _DEVELOPER, _PERMANENT),
+    Cause(30012, "The validity period was too short.", "Report it to the developers of Heliograph.", _DEVELOPER, _PERMANENT),
+    Cause(30013, "The validity period was too long.", "Report it to the developers of Heliograph.", _DEVELOPER, _PERMANENT),
+    Cause(30014, "The recipient's attributes are not valid.", "Report it to the developers of Heliograph.", _DEVELOPER, _PERMANENT),
+    Cause(30015, "The channel is not supported.", "Report it to the developers of Heliograph.", _DEVELOPER, _PERMANENT),
+    Cause(30016, "Sender and recipient are on different channels.", "Report it to the developers of Heliograph.", _DEVELOPER, _PERMANENT),
+    Cause(30017, "The carrier's network is congested.", "Try again in some minutes.", _TWILIO, _DELAY),
+    Cause(30018, "The country requires a registered alphanumeric sender ID.", "Register a sender ID for the country in Twilio's console.", _OPERATOR, _CONFIGURATION),
+    Cause(30019, "The content is larger than the carrier allows.", "Shorten the text.", _DEVELOPER, _PERMANENT),
+    Cause(30020, "Twilio had an internal error.", "Try again in some minutes.", _TWILIO, _DELAY),
+    Cause(30021, "Twilio had an internal error.", "Try again in some minutes.", _TWILIO, _DELAY),
+    Cause(30022, "The US campaign sends faster than it may (A2P 10DLC).", "Lower SEND_RATE_PER_SECOND to the campaign's rate.", _OPERATOR, _DELAY),
+    Cause(30023, "The US brand has reached its daily cap (A2P 10DLC).", "Wait for the next day, Pacific time; ask Twilio for a higher cap.", _OPERATOR, _DELAY),
+    Cause(30024, "The sender is not registered with the recipient's carrier.", "Register the sender for the country in Twilio's console.", _OPERATOR, _CONFIGURATION),
+    Cause(30025, "Half of a carrier's daily limit is used up.", "Spread what can wait over the day.", _OPERATOR, _DELAY),
+    Cause(30026, "Most of a carrier's daily limit is used up.", "Spread what can wait over the day.", _OPERATOR, _DELAY),
+    Cause(30027, "A carrier's daily limit is used up.", "Wait for the next day.", _OPERATOR, _DELAY),
+    Cause(30032, "The toll-free number is not verified.", "Verify it in Twilio's console; until then it cannot text.", _OPERATOR, _CONFIGURATION),
+    Cause(30033, "The US campaign is suspended.", "Look at the campaign in Twilio's console.", _OPERATOR, _CONFIGURATION),
+    Cause(30034, "The US number is not registered for A2P 10DLC.", "Register the campaign in Twilio's console; texts sent before that are lost.", _OPERATOR, _CONFIGURATION),
+    Cause(30035, "The sender is still being set up.", "Wait until Twilio's console shows the number as ready.", _OPERATOR, _DELAY),
+    Cause(30036, "The text grew too old in Twilio's queue and was not sent.", "Post it again under a new eventId if it is still of use; if it recurs, lower the load on the sender.", _OPERATOR, _DELAY),
+    Cause(30039, "Two machines were texting each other, and Twilio stopped it.", "Check whether the recipient is a machine.", _OPERATOR, _PERMANENT),
+    Cause(30410, "The carrier did not answer in time; the text may have arrived.", "Do not repeat it before the recipient was asked.", _TWILIO, _AMBIGUOUS),
+    Cause(30450, "Twilio's protection against SMS pumping blocked the text.", "Check who caused these texts; the block ends by itself within minutes.", _OPERATOR, _DELAY),
+    Cause(30453, "Twilio's protection against SMS pumping blocked the text.", "Check who caused these texts; the block ends within hours. Put known good numbers on the Safe List.", _OPERATOR, _DELAY),
+    Cause(30454, "Twilio blocked the text.", "Look the code up in Twilio's documentation.", _OPERATOR, _DELAY),
+    Cause(30500, "Twilio had an internal error.", "Try once more in some minutes.", _TWILIO, _DELAY),
+    Cause(30610, "It is quiet time where the recipient lives.", "Send it in the allowed hours.", _OPERATOR, _DELAY),
+    Cause(30640, "The recipient is on a list of people who must not be texted.", "Do not text him.", _OPERATOR, _PERMANENT),
+    Cause(63016, "The channel allows this only within 24 hours of the recipient's own message.", "Use an approved template, or SMS.", _DEVELOPER, _PERMANENT),
+    Cause(63024, "The recipient is not valid on this channel.", "Reach the recipient by SMS.", _CALLER, _PERMANENT),
+)  # fmt: skip

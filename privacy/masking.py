@@ -1,0 +1,25 @@
+"""The one place that decides how much of a phone number may be seen."""
+
+import re
+
+SHOWN = 4  # last digits; support recognises a number by them, nobody can dial it
+HIDDEN = 4  # digits that stay hidden at least, so that short numbers are not shown whole
+
+_E164_ANYWHERE = re.compile(r"\+[0-9][0-9 ().-]{5,20}[0-9]")
+# Ten to fifteen digits in a row, not part of a longer word such as a Message SID.
+_BARE = re.compile(r"(?<![0-9A-Za-z])[0-9]{10,15}(?![0-9A-Za-z])")
+_ENCODED = re.compile(r"%2[Bb][0-9]{7,15}")
+
+
+def mask(e164: str) -> str:
+    """`+15558675310` as `***5310`; of a short number fewer digits."""
+    digits = re.sub(r"[^0-9]", "", e164)
+    shown = min(SHOWN, max(0, len(digits) - HIDDEN))
+    return "***" + digits[len(digits) - shown :]
+
+
+def scrub(text: str) -> str:
+    """The text with everything masked that looks like a phone number."""
+    for pattern in (_ENCODED, _E164_ANYWHERE, _BARE):
+        text = pattern.sub(lambda found: mask(found.group()), text)
+    return text

@@ -1,0 +1,365 @@
+"""Every setting, read once from the environment or `.env`, checked at start, one line per mistake.
+
+Outside production nothing needs to be set: the simulator stands in for Twilio, SQLite for PostgreSQL, and keys
+are made under `DATA_DIR`.
+"""
+
+import base64
+import binascii
+import ipaddress
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# The account of the simulator: no secret, and no account of anyone's.
+SIMULATOR_ACCOUNT_SID = "AC00000000000000000000000000000000"
+SIMULATOR_AUTH_TOKEN = "simulator-token-no-secret"
+SIMULATOR_FROM_NUMBER = "+15005550006"  # the sender that Twilio's own test credentials accept
+SIMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"simulator-operators-desk").decode()
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `problems` has one line per mistake, without any value that is secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _pattern(pattern: str, says: str) -> AfterValidator:
+    def check(value: Any) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not re.fullmatch(pattern, text):
+            raise ValueError(says)
+        return value
+
+    return AfterValidator(check)
+
+
+def _base_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    says = "must be an http or https URL such as https://sms.example.com, without query, fragment or credentials"
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(says) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(says)
+    if parts.username is not None or parts.password is not None or port == 0:
+        raise ValueError(says)
+    return value.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+AccountSid = Annotated[str, _pattern(r"AC[0-9a-fA-F]{32}", "must be AC and 32 hex digits")]
+AuthToken = Annotated[SecretStr, _pattern(r"\S{20,}", "must have at least 20 characters and no spaces")]
+WebhookSecret = Annotated[
+    SecretStr,
+    _pattern(
+        r"(whsec_)?([A-Za-z0-9+/]{4}){5,}[A-Za-z0-9+/]{2,4}={0,2}", "must be whsec_ and at least 24 base64 characters"
+    ),
+]
+WebhookUrl = Annotated[
+    str, _pattern(r"https?://[^\s/?#@]+[^\s#@]*", "must be an http or https URL without credentials")
+]
+
+
+class Settings(BaseSettings):
+    """See `.env.example` for what each one means to an operator."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, frozen=True
+    )
+
+    environment: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=1, le=65535)
+    public_base_url: BaseUrl | None = None
+    data_dir: Path = Path("var")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] | None = None
+
+    api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    max_body_bytes: int = Field(65_536, ge=1_024, le=1_048_576)
+
+    twilio_account_sid: AccountSid | None = None
+    twilio_auth_token: AuthToken | None = None
+    twilio_auth_token_secondary: AuthToken | None = None
+    twilio_api_key_sid: Annotated[str, _pattern(r"SK[0-9a-fA-F]{32}", "must be SK and 32 hex digits")] | None = None
+    twilio_api_key_secret: SecretStr | None = None
+    twilio_from_number: (
+        Annotated[
+            str,
+            _pattern(
+                r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}",
+                "must be in E.164 form such as +15005550006, a short code or an alphanumeric sender ID",
+            ),
+        ]
+        | None
+    ) = None
+    twilio_messaging_service_sid: (
+        Annotated[str, _pattern(r"MG[0-9a-fA-F]{32}", "must be MG and 32 hex digits")] | None
+    ) = None
+    twilio_verify_service_sid: Annotated[str, _pattern(r"VA[0-9a-fA-F]{32}", "must be VA and 32 hex digits")] | None = (
+        None
+    )
+    twilio_api_base_url: BaseUrl | None = None
+    twilio_connect_timeout_seconds: float = Field(5, gt=0, le=10)
+    twilio_read_timeout_seconds: float = Field(30, gt=0, le=40)
+    require_twilio_signature: bool = True
+    send_rate_per_second: float | None = Field(None, gt=0, le=2000)
+
+    database_url: (
+        Annotated[
+            SecretStr,
+            _pattern(r"(sqlite:///.+|postgres(ql)?://.+)", "must begin with sqlite:/// or postgresql://"),
+        ]
+        | None
+    ) = None
+    payload_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    pii_hash_key: SecretStr | None = None
+
+    allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
+    idempotency_window_days: int = Field(30, ge=1, le=365)
+
+    events_webhook_url: WebhookUrl | None = None
+    events_webhook_secret: WebhookSecret | None = None
+    operations_webhook_url: WebhookUrl | None = None
+    operations_webhook_secret: WebhookSecret | None = None
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_ui_url: BaseUrl = "http://127.0.0.1:8233"
+    temporal_ui_port: int = Field(8233, ge=1, le=65535)
+    simulator_port: int = Field(8090, ge=1, le=65535)
+
+    @field_validator("api_keys", "payload_keys", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        # A payload key is written id:base64, an API key caller=key; neither name may hold the other's sign.
+        pairs = [re.split(r"[=:]", part.strip(), maxsplit=1) for part in value.split(",") if part.strip()]
+        if any(len(pair) != 2 or not all(pair) for pair in pairs):
+            raise ValueError("must be a list such as name=key,name=key")
+        return tuple((name.strip(), key.strip()) for name, key in pairs)
+
+    @field_validator("api_keys")
+    @classmethod
+    def _callers(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
+        for caller, _ in keys:
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", caller):
+                raise ValueError("callers are named by 1 to 40 of A-Z a-z 0-9 . _ -")
+        return keys
+
+    @field_validator("payload_keys")
+    @classmethod
+    def _key_ring(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
+        if len({key_id for key_id, _ in keys}) != len(keys):
+            raise ValueError("each key needs an id of its own")
+        for key_id, key in keys:
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", key_id):
+                raise ValueError("key ids are 1 to 40 of A-Z a-z 0-9 . _ -")
+            if len(_decoded(key)) != 32:
+                raise ValueError(f"key {key_id} must be 32 bytes in base64 (openssl rand -base64 32)")
+        return keys
+
+    @field_validator("pii_hash_key")
+    @classmethod
+    def _hash_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < 16:
+            raise ValueError("must have at least 16 characters (openssl rand -base64 32)")
+        return key
+
+    @field_validator("allowed_countries", mode="before")
+    @classmethod
+    def _countries(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        countries = frozenset(part.strip().upper() for part in value.split(",") if part.strip())
+        if any(not re.fullmatch(r"[A-Z]{2}", country) for country in countries):
+            raise ValueError("must be ISO 3166-1 alpha-2 codes such as US,CA,DE")
+        return countries
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _reachable_by_twilio(cls, url: str | None) -> str | None:
+        if url is not None and "_" in (urlsplit(url).hostname or ""):
+            raise ValueError("must have a host name without underscores: Twilio refuses others (error 21609)")
+        return url
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "Settings":
+        problems = list(self._contradictions())
+        if self.environment == "production":
+            problems += self._missing_in_production()
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _contradictions(self) -> list[str]:
+        problems = []
+        for name, other in (
+            ("twilio_account_sid", "twilio_auth_token"),
+            ("twilio_auth_token", "twilio_account_sid"),
+            ("twilio_api_key_sid", "twilio_api_key_secret"),
+            ("twilio_api_key_secret", "twilio_api_key_sid"),
+            ("events_webhook_url", "events_webhook_secret"),
+            ("operations_webhook_url", "operations_webhook_secret"),
+        ):
+            if getattr(self, name) is not None and getattr(self, other) is None:
+                problems.append(f"{other.upper()}: is needed with {name.upper()}")
+        if self.twilio_account_sid and not (self.twilio_from_number or self.twilio_messaging_service_sid):
+            problems.append("TWILIO_FROM_NUMBER: or TWILIO_MESSAGING_SERVICE_SID is needed with TWILIO_ACCOUNT_SID")
+        if self.environment == "development" and not self.on_loopback:
+            if not self.api_keys:
+                problems.append("API_KEYS: is needed when HOST is not a loopback address")
+            if not self.require_twilio_signature:
+                problems.append("REQUIRE_TWILIO_SIGNATURE: may be false only when HOST is a loopback address")
+        return problems
+
+    def _missing_in_production(self) -> list[str]:
+        needed = {
+            "API_KEYS": self.api_keys,
+            "PUBLIC_BASE_URL": self.public_base_url,
+            "TWILIO_ACCOUNT_SID": self.twilio_account_sid,
+            "DATABASE_URL": self.database_url,
+            "PAYLOAD_KEYS": self.payload_keys,
+            "PII_HASH_KEY": self.pii_hash_key,
+        }
+        problems = [f"{name}: is needed in production" for name, value in needed.items() if not value]
+        if self.public_base_url and not self.public_base_url.startswith("https://"):
+            problems.append("PUBLIC_BASE_URL: must be https in production")
+        if not self.require_twilio_signature:
+            problems.append("REQUIRE_TWILIO_SIGNATURE: must be true in production")
+        short = sorted({caller for caller, key in self.api_keys if len(key.get_secret_value()) < 16})
+        problems += [
+            f"API_KEYS: the key of {caller} must have at least 16 characters in production" for caller in short
+        ]
+        return problems
+
+    @property
+    def on_loopback(self) -> bool:
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the simulator stands in for Twilio: no account is set."""
+        return self.twilio_account_sid is None
+
+    @property
+    def base_url(self) -> str:
+        """Where Twilio reaches us; what callback signatures are computed over."""
+        return self.public_base_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def account_sid(self) -> str:
+        return self.twilio_account_sid or SIMULATOR_ACCOUNT_SID
+
+    @property
+    def auth_token(self) -> str:
+        return self.twilio_auth_token.get_secret_value() if self.twilio_auth_token else SIMULATOR_AUTH_TOKEN
+
+    @property
+    def auth_tokens(self) -> tuple[str, ...]:
+        """All that a callback may be signed with: during a rotation the secondary one too."""
+        secondary = self.twilio_auth_token_secondary
+        return (self.auth_token, *((secondary.get_secret_value(),) if secondary else ()))
+
+    @property
+    def from_number(self) -> str | None:
+        return self.twilio_from_number or (SIMULATOR_FROM_NUMBER if self.simulated else None)
+
+    @property
+    def twilio_url(self) -> str | None:
+        """The Twilio-compatible server to talk to; None for Twilio itself."""
+        if self.twilio_api_base_url or not self.simulated:
+            return self.twilio_api_base_url
+        return f"http://127.0.0.1:{self.simulator_port}"
+
+    @property
+    def database(self) -> str:
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'heliograph.db'}"
+
+    @property
+    def logs_as_json(self) -> bool:
+        return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
+
+    @cached_property
+    def encryption_keys(self) -> Mapping[str, bytes]:
+        """Key id to 32 bytes; the first one encrypts."""
+        if self.payload_keys:
+            return {key_id: _decoded(key) for key_id, key in self.payload_keys}
+        return {"development": base64.b64decode(self._development_keys["payload"])}
+
+    @cached_property
+    def hash_key(self) -> bytes:
+        if self.pii_hash_key:
+            return self.pii_hash_key.get_secret_value().encode()
+        return self._development_keys["hash"].encode()
+
+    @cached_property
+    def _development_keys(self) -> Mapping[str, str]:
+        path = self.data_dir / "development-keys.json"
+        if not path.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in ("payload", "hash")}
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(keys, file)
+            try:
+                os.link(draft, path)  # of several processes that start at once, one's keys stand
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        found: Mapping[str, str] = json.loads(path.read_text())
+        return found
+
+    def temporal_environment(self) -> dict[str, str]:
+        """The `TEMPORAL_*` variables for temporalio.envconfig, `.env` included, the environment first."""
+        from_file = {name: value for name, value in dotenv_values(".env").items() if value}
+        return {
+            "TEMPORAL_ADDRESS": self.temporal_address,
+            "TEMPORAL_NAMESPACE": self.temporal_namespace,
+            **{name: value for name, value in (from_file | dict(os.environ)).items() if name.startswith("TEMPORAL_")},
+        }
+
+
+def _decoded(key: SecretStr) -> bytes:
+    try:
+        return base64.b64decode(key.get_secret_value(), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Raises SettingsError with one line per mistake."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as invalid:
+        raise SettingsError([line for error in invalid.errors() for line in _lines(error)]) from None
+
+
+def _lines(error: Any) -> list[str]:
+    says = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return list(says.split("\n"))
+    return [f"{str(error['loc'][0]).upper()}: {says}"]

@@ -1,0 +1,251 @@
+"""Twilio's REST API for messages, version 2010-04-01."""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from simulator.config import SimulatorConfig
+from simulator.errors import NotFound, TwilioError
+from simulator.message import Message
+from simulator.network import Network
+from simulator.scenario import Step
+from simulator.segments import segments
+from simulator.store import Store
+from simulator.transport import abort
+from simulator.validation import Create, validated
+
+ACCOUNT = "/2010-04-01/Accounts/{account}"
+router = APIRouter()
+
+
+def authenticated(account: str, request: Request) -> bool:
+    """Whether these are test credentials. Raises TwilioError 401 or 404."""
+    config: SimulatorConfig = request.app.state.config
+    user, password = _basic(request.headers.get("authorization", ""))
+    known = {config.account_sid: config.auth_token, **config.api_keys}
+    if config.test_account:
+        known[config.test_account[0]] = config.test_account[1]
+    right = hmac.compare_digest(password.encode(), known.get(user, secrets.token_hex()).encode())
+    if not right and user == config.account_sid and config.auth_token_secondary:
+        right = hmac.compare_digest(password.encode(), config.auth_token_secondary.encode())
+    if not right:
+        raise TwilioError(20003)
+    test = config.test_account is not None and user == config.test_account[0]
+    if account != (user if user.startswith("AC") else config.account_sid):
+        raise NotFound(request.url.path)
+    return test
+
+
+Test = Annotated[bool, Depends(authenticated)]
+
+
+@router.post(ACCOUNT + "/Messages.json")
+async def create(account: str, test: Test, request: Request) -> Response:
+    store: Store = request.app.state.store
+    config: SimulatorConfig = request.app.state.config
+    form = {name: str(value) for name, value in (await request.form()).items()}
+    to = form.get("To", "")
+    store.count_request(to)
+    valid = validated(form, config, test=test)
+    if test:
+        return _answer(_message(valid, account, store).resource(), 201)
+    scenario = store.scenario(to)
+    step = scenario.create.pop(0) if scenario.create else scenario.create_forever or Step(fault="none")
+    if step.fault == "429":
+        raise TwilioError(20429, retry_after=step.retry_after)
+    if step.fault == "slow":
+        await asyncio.sleep(step.seconds)
+    if step.fault in ("none", "slow") and scenario.outcome == "refused":
+        code = scenario.code or 21211
+        raise TwilioError(code, to=to, from_=valid.from_ or "")
+    message = None
+    if step.fault in ("none", "slow") or step.accept:
+        message = await _accept(request, valid, account, early=scenario.callbacks.early)
+    if step.fault == "500":
+        raise TwilioError(20503 if step.status == 503 else 20500, status=step.status)
+    if step.fault in ("hang", "reset"):
+        await asyncio.sleep(step.seconds if step.fault == "hang" else 0)
+        abort(request)
+        return Response(status_code=500)  # into a connection that is gone
+    assert message is not None
+    return _answer(message, 201)
+
+
+@router.get(ACCOUNT + "/Messages.json")
+async def index(account: str, test: Test, request: Request) -> Response:
+    store: Store = request.app.state.store
+    query = request.query_params
+    size = min(max(int(query.get("PageSize", "50")), 1), 1000)
+    page = max(int(query.get("Page", "0")), 0)
+    found = [message for message in store.messages.values() if _listed(message, dict(query), store)]
+    # Newest first by date sent; what was not sent yet has none and comes before.
+    found.sort(key=lambda message: (message.date_sent or float("inf"), message.accepted_at), reverse=True)
+    rows = found[page * size : (page + 1) * size]
+    path = request.url.path
+    kept = {name: value for name, value in query.items() if name not in ("Page", "PageToken")}
+
+    def uri(number: int, token: str | None = None) -> str:
+        return (
+            f"{path}?{urlencode(kept | {'PageSize': size, 'Page': number} | ({'PageToken': token} if token else {}))}"
+        )
+
+    more = len(found) > (page + 1) * size
+    return _answer(
+        {
+            "messages": [message.resource() for message in rows],
+            "page": page,
+            "page_size": size,
+            "start": page * size,
+            "end": page * size + max(len(rows) - 1, 0),
+            "first_page_uri": uri(0),
+            "next_page_uri": uri(page + 1, f"PA{rows[-1].sid}") if more else None,
+            "previous_page_uri": uri(page - 1, f"PB{rows[0].sid}") if page and rows else None,
+            "uri": uri(page),
+        }
+    )
+
+
+@router.get(ACCOUNT + "/Messages/{sid}.json")
+async def fetch(account: str, sid: str, test: Test, request: Request) -> Response:
+    message = _find(request, sid)
+    store: Store = request.app.state.store
+    if time.time() < message.accepted_at + store.scenario(message.to).fetch_lag:
+        raise NotFound(request.url.path)
+    return _answer(message.resource())
+
+
+@router.post(ACCOUNT + "/Messages/{sid}.json")
+async def update(account: str, sid: str, test: Test, request: Request) -> Response:
+    message = _find(request, sid)
+    store: Store = request.app.state.store
+    network: Network = request.app.state.network
+    form = await request.form()
+    if form.get("Status") == "canceled" and "Body" not in form and message.status == "scheduled":
+        network.move(message, "canceled")
+    elif form.get("Body") == "" and "Status" not in form:
+        message.redacted = True
+        message.body = ""
+        store.save(message)
+    else:
+        raise TwilioError(30400)
+    return _answer(message.resource())
+
+
+@router.delete(ACCOUNT + "/Messages/{sid}.json", status_code=204)
+async def delete(account: str, sid: str, test: Test, request: Request) -> Response:
+    message = _find(request, sid)
+    if not message.final:
+        raise TwilioError(20009)
+    store: Store = request.app.state.store
+    store.delete(message)
+    return Response(status_code=204)
+
+
+@router.post(ACCOUNT + "/Messages/{sid}/Feedback.json", status_code=201)
+async def feedback(account: str, sid: str, test: Test, request: Request) -> Response:
+    message = _find(request, sid)
+    form = await request.form()
+    return _answer(
+        {"account_sid": account, "message_sid": message.sid, "outcome": form.get("Outcome", "confirmed")}, 201
+    )
+
+
+def failed(error: TwilioError) -> Response:
+    """The answer to a TwilioError."""
+    headers = _headers()
+    if error.retry_after is not None:
+        headers["Retry-After"] = f"{error.retry_after:g}"
+    return JSONResponse(error.body, error.status, headers)
+
+
+async def _accept(request: Request, valid: Create, account: str, *, early: bool) -> dict[str, Any]:
+    """Takes the message; returns the answer, which shows the status at creation whatever has come since."""
+    store: Store = request.app.state.store
+    network: Network = request.app.state.network
+    message = _message(valid, account, store)
+    store.save(message)
+    resource = message.resource()
+    network.tell({"type": "message", "message": message.record()})
+    if early:
+        await network.send_now(message)
+    elif not valid.scheduled:
+        network.send(message)
+    return resource
+
+
+def _message(valid: Create, account: str, store: Store) -> Message:
+    status = "scheduled" if valid.scheduled else "accepted" if valid.service else "queued"
+    return Message(
+        account_sid=account,
+        to=valid.to,
+        from_=valid.from_,
+        body=valid.body,
+        status=status,
+        accepted_at=time.time(),
+        clock_offset=store.clock_offset,
+        messaging_service_sid=valid.service,
+        status_callback=valid.status_callback,
+        segments=segments(valid.body),
+    )
+
+
+def _listed(message: Message, query: dict[str, str], store: Store) -> bool:
+    if time.time() < message.accepted_at + store.scenario(message.to).list_lag:
+        return False
+    if query.get("To", message.to) != message.to or query.get("From", message.from_) != message.from_:
+        return False
+    for name in ("DateSent", "DateSent<", "DateSent>"):
+        if (wanted := query.get(name)) and not _sent(message, name[8:], wanted):
+            return False
+    return True
+
+
+def _sent(message: Message, sign: str, wanted: str) -> bool:
+    """`DateSent` is a whole day in UTC; the two bounds are inclusive. A message not yet sent is never in them."""
+    if message.date_sent is None:
+        return False
+    sent = datetime.fromtimestamp(message.date_sent + message.clock_offset, UTC)
+    day = len(wanted) == 10
+    bound = datetime.fromisoformat(wanted).replace(tzinfo=UTC) if day else datetime.fromisoformat(wanted)
+    if bound.tzinfo is None:
+        bound = bound.replace(tzinfo=UTC)
+    left, right = (sent.date(), bound.date()) if day else (sent, bound)
+    return left == right if not sign else left <= right if sign == "<" else left >= right
+
+
+def _find(request: Request, sid: str) -> Message:
+    store: Store = request.app.state.store
+    message = store.messages.get(sid)
+    if message is None:
+        raise NotFound(request.url.path)
+    return message
+
+
+def _basic(header: str) -> tuple[str, str]:
+    try:
+        user, _, password = base64.b64decode(header.removeprefix("Basic "), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, password
+
+
+def _headers() -> dict[str, str]:
+    return {
+        "Twilio-Request-Id": f"RQ{secrets.token_hex(16)}",
+        "Twilio-Concurrent-Requests": "1",
+        "Twilio-Request-Duration": "0.010",
+        "X-Api-Domain": "api.twilio.com",
+    }
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> Response:
+    return JSONResponse(body, status, _headers())

@@ -1,0 +1,83 @@
+"""The messages and scenarios, in memory and, where asked, in SQLite: they survive a kill -9."""
+
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+
+from simulator.message import CallbackRecord, Message
+from simulator.scenario import Scenario
+
+
+class Store:
+    """Written at every change; read once at start."""
+
+    def __init__(self, database: Path | None) -> None:
+        self.messages: dict[str, Message] = {}
+        self.scenarios: dict[str, Scenario] = {}
+        self.requests: dict[str, int] = {}
+        self.default = Scenario()
+        self.clock_offset = 0.0
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
+        self._sql = sqlite3.connect(database or ":memory:", isolation_level=None, check_same_thread=False)
+        # A crash of this process loses nothing; a power cut may, and nobody's text is in here.
+        self._sql.execute("PRAGMA journal_mode=WAL")
+        self._sql.execute("PRAGMA synchronous=OFF")
+        self._sql.execute("CREATE TABLE IF NOT EXISTS kept (sort TEXT, name TEXT, json TEXT, PRIMARY KEY (sort, name))")
+        self._load()
+
+    def scenario(self, number: str) -> Scenario:
+        return self.scenarios.get(number, self.default)
+
+    def set_scenario(self, number: str | None, scenario: Scenario) -> None:
+        """For one number, or for all that have none of their own."""
+        if number is None:
+            self.default = scenario
+        else:
+            self.scenarios[number] = scenario
+        self._keep("scenario", number or "", scenario.model_dump_json())
+
+    def drop_scenario(self, number: str) -> None:
+        self.scenarios.pop(number, None)
+        self._sql.execute("DELETE FROM kept WHERE sort = 'scenario' AND name = ?", (number,))
+
+    def save(self, message: Message) -> None:
+        self.messages[message.sid] = message
+        self._keep("message", message.sid, json.dumps(asdict(message)))
+
+    def delete(self, message: Message) -> None:
+        self.messages.pop(message.sid, None)
+        self._sql.execute("DELETE FROM kept WHERE sort = 'message' AND name = ?", (message.sid,))
+
+    def count_request(self, number: str) -> None:
+        self.requests[number] = self.requests.get(number, 0) + 1
+        self._keep("requests", number, str(self.requests[number]))
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self.messages.clear()
+        self.scenarios.clear()
+        self.requests.clear()
+        self.default = Scenario()
+        self.clock_offset = 0.0
+        self._sql.execute("DELETE FROM kept")
+
+    def close(self) -> None:
+        self._sql.close()
+
+    def _keep(self, sort: str, name: str, text: str) -> None:
+        self._sql.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (sort, name, text))
+
+    def _load(self) -> None:
+        for sort, name, text in self._sql.execute("SELECT sort, name, json FROM kept ORDER BY rowid").fetchall():
+            if sort == "message":
+                fields = json.loads(text)
+                fields["callbacks"] = [CallbackRecord(**callback) for callback in fields["callbacks"]]
+                self.messages[name] = Message(**fields)
+            elif sort == "requests":
+                self.requests[name] = int(text)
+            elif name:
+                self.scenarios[name] = Scenario.model_validate_json(text)
+            else:
+                self.default = Scenario.model_validate_json(text)

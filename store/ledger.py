@@ -1,0 +1,206 @@
+"""The send ledger: the last guard against texting twice.
+
+A leg is claimed here before every POST. The workflow ID cannot guard alone: a Reset in Temporal's UI, a second run
+after the namespace's retention and a retried activity all run the send again, and find the claim.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifications.notification import Leg
+from notifications.status import DeliveryStatus
+from privacy.encryption import KeyRing
+from store.database import Database
+from store.schema import legs, notifications
+from store.timeline import Entry, advance_status, append
+
+
+class LegState(StrEnum):
+    CLAIMED = "claimed"  # a POST may be under way, or its worker died
+    RELEASED = "released"  # Twilio certainly did not take it; it may be claimed again
+    IN_DOUBT = "in_doubt"  # Twilio answered 5xx; look it up, then it may be claimed again
+    UNKNOWN = "unknown"  # it may have been sent; never claimed again by itself
+    ACCEPTED = "accepted"  # Twilio has named its SID
+    REFUSED = "refused"  # Twilio will not send it
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the ledger answers to one who wants to post a leg."""
+
+    granted: bool
+    state: LegState
+    claimed_at: datetime
+    sid: str | None = None
+    carrier_status: str | None = None
+    error_code: int | None = None
+
+
+class Ledger:
+    """Rows per event and leg, in the database that all workers and APIs share."""
+
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._database = database
+        self._ring = ring
+
+    async def claim(self, leg: Leg, claimant: str, attempt: int) -> Claim:
+        """Claims a leg that was never posted, or was released; anything else is answered, not granted.
+
+        `claimant` names this one attempt (run and attempt number), so that a repeated call of the same attempt
+        is not granted twice either.
+        """
+        now = datetime.now(UTC)
+        async with self._database.write() as connection:
+            await self._open(connection, leg, now)
+            values = {
+                "event_id": leg.request.event_id,
+                "number": leg.number,
+                "state": LegState.CLAIMED,
+                "claim": claimant,
+                "claimed_at": now,
+            }
+            inserted = await connection.execute(_insert(connection, legs).values(values).on_conflict_do_nothing())
+            if inserted.rowcount == 1:
+                claim = Claim(granted=True, state=LegState.CLAIMED, claimed_at=now)
+            else:
+                claim = await self._take_up(connection, leg, claimant, now, LegState.RELEASED)
+            if claim.granted:
+                await self._log_claim(connection, leg, attempt, now)
+            return claim
+
+    async def claim_after_look_up(self, leg: Leg, claimant: str, attempt: int) -> Claim:
+        """Claims a leg in doubt once a look-up has not found it at Twilio."""
+        now = datetime.now(UTC)
+        async with self._database.write() as connection:
+            claim = await self._take_up(connection, leg, claimant, now, LegState.IN_DOUBT)
+            if claim.granted:
+                await self._log_claim(connection, leg, attempt, now)
+            return claim
+
+    async def accepted(self, leg: Leg, sid: str, carrier_status: str, entry: Entry) -> bool:
+        """Twilio has the leg. False when another leg owns this SID: then the message found is not ours."""
+        try:
+            async with self._database.write() as connection:
+                # An early callback may have named the SID and a further status already.
+                await connection.execute(
+                    _row(leg).values(
+                        state=LegState.ACCEPTED,
+                        sid=func.coalesce(legs.c.sid, sid),
+                        carrier_status=func.coalesce(legs.c.carrier_status, carrier_status),
+                        error_code=None,
+                    )
+                )
+                await append(connection, leg.request.event_id, entry)
+                await advance_status(connection, leg.request.event_id, DeliveryStatus.SENT, sid=sid)
+        except IntegrityError:
+            return False
+        return True
+
+    async def refused(self, leg: Leg, entry: Entry, status: DeliveryStatus = DeliveryStatus.FAILED) -> None:
+        """Twilio refused the leg, or our own rules did (`status` says which)."""
+        async with self._database.write() as connection:
+            await self._settle(connection, leg, LegState.REFUSED, entry)
+            await advance_status(connection, leg.request.event_id, status, error_code=entry.error_code)
+
+    async def not_sent(self, leg: Leg, state: LegState, entry: Entry) -> None:
+        """The attempt ended without an acceptance: `released`, `in_doubt` or `unknown`."""
+        async with self._database.write() as connection:
+            await self._settle(connection, leg, state, entry)
+            if state is LegState.UNKNOWN:
+                await advance_status(connection, leg.request.event_id, DeliveryStatus.UNKNOWN)
+
+    async def look(self, leg: Leg) -> Claim | None:
+        """The leg's row as it is; None when the leg was never claimed."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(legs).where(*_is(leg)))).mappings().first()
+            return None if row is None else _claim(row, granted=False)
+
+    async def owner(self, sid: str) -> str | None:
+        """The event that a message belongs to."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(legs.c.event_id).where(legs.c.sid == sid))).scalar()
+
+    async def _open(self, connection: AsyncConnection, leg: Leg, now: datetime) -> None:
+        request = leg.request
+        opened = await connection.execute(
+            _insert(connection, notifications)
+            .values(
+                event_id=request.event_id,
+                kind=request.kind,
+                caller=request.caller,
+                content_hash=request.content_hash,
+                recipient_hash=request.recipient.hash,
+                masked_phone=request.recipient.masked,
+                country=request.recipient.country,
+                sealed_phone=self._ring.encrypt_text(request.recipient.phone),
+                sealed_body=self._ring.encrypt_text(request.body),
+                status=DeliveryStatus.PENDING,
+                attempts=0,
+                consent_at=request.consent_at,
+                accepted_at=request.accepted_at,
+                updated_at=now,
+            )
+            .on_conflict_do_nothing()
+        )
+        if opened.rowcount == 1:
+            await append(
+                connection,
+                request.event_id,
+                Entry("requested", at=request.accepted_at, detail=f"{request.kind} from {request.caller}"),
+            )
+
+    async def _take_up(
+        self, connection: AsyncConnection, leg: Leg, claimant: str, now: datetime, free: LegState
+    ) -> Claim:
+        query = select(legs).where(*_is(leg)).with_for_update()
+        row = (await connection.execute(query)).mappings().one()
+        if row["state"] != free:
+            return _claim(row, granted=False)
+        await connection.execute(_row(leg).values(state=LegState.CLAIMED, claim=claimant, claimed_at=now))
+        return Claim(granted=True, state=LegState.CLAIMED, claimed_at=now)
+
+    async def _log_claim(self, connection: AsyncConnection, leg: Leg, attempt: int, now: datetime) -> None:
+        event_id = leg.request.event_id
+        await append(connection, event_id, Entry("claimed", at=now, facts={"leg": leg.number, "attempt": attempt}))
+        await connection.execute(
+            update(notifications)
+            .where(notifications.c.event_id == event_id)
+            .values(attempts=notifications.c.attempts + 1, updated_at=now)
+        )
+        await advance_status(connection, event_id, DeliveryStatus.SENDING)
+
+    async def _settle(self, connection: AsyncConnection, leg: Leg, state: LegState, entry: Entry) -> None:
+        # A callback may have named the SID in the meantime; then the leg is accepted, whatever this attempt saw.
+        await connection.execute(_row(leg).where(legs.c.sid.is_(None)).values(state=state, error_code=entry.error_code))
+        await append(connection, leg.request.event_id, entry)
+
+
+def _insert(connection: AsyncConnection, table: Any) -> Any:
+    """INSERT with ON CONFLICT, which both dialects write alike and SQLAlchemy's common insert lacks."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def _is(leg: Leg) -> tuple[Any, Any]:
+    return legs.c.event_id == leg.request.event_id, legs.c.number == leg.number
+
+
+def _row(leg: Leg) -> Any:
+    return update(legs).where(*_is(leg))
+
+
+def _claim(row: Any, *, granted: bool) -> Claim:
+    return Claim(
+        granted=granted,
+        state=LegState(row["state"]),
+        claimed_at=row["claimed_at"],
+        sid=row["sid"],
+        carrier_status=row["carrier_status"],
+        error_code=row["error_code"],
+    )

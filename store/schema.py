@@ -1,0 +1,95 @@
+"""The tables. A change here goes with a migration in `store/migrations/versions/`, and with a new HEAD."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.engine import Dialect
+
+HEAD = "0001"
+
+metadata = MetaData()
+
+
+class UtcDateTime(TypeDecorator[object]):
+    """Aware UTC in and out; SQLite forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> object:
+        return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+    def process_result_value(self, value: object, dialect: Dialect) -> object:
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value
+
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("event_id", String(120), primary_key=True),
+    Column("kind", String(60), nullable=False),
+    Column("caller", String(40), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("recipient_hash", String(64), nullable=False),
+    Column("masked_phone", String(20), nullable=False),
+    Column("country", String(3), nullable=False),
+    Column("sealed_phone", Text, nullable=False),
+    Column("sealed_body", Text, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("sid", String(34)),
+    Column("error_code", Integer),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("escalated", String(40)),
+    Column("consent_at", UtcDateTime, nullable=False),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("notifications_by_recipient", "recipient_hash", "accepted_at"),
+    Index("notifications_by_status", "status", "updated_at"),
+)
+
+legs = Table(
+    "legs",
+    metadata,
+    Column("event_id", String(120), ForeignKey("notifications.event_id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("claim", String(80), nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("sid", String(34), unique=True),
+    Column("carrier_status", String(20)),
+    Column("error_code", Integer),
+    Index("legs_by_state", "state", "claimed_at"),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event_id", String(120), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("what", String(30), nullable=False),
+    Column("sid", String(34)),
+    Column("carrier_status", String(30)),
+    Column("error_code", Integer),
+    Column("counted", Boolean, nullable=False, default=True),
+    Column("detail", String(300)),
+    Column("facts", JSON),
+    Index("timeline_by_event", "event_id", "id"),
+    Index("timeline_by_sid", "sid"),
+)

@@ -1,0 +1,224 @@
+"""The story of every notification, entry by entry, and the status that it adds up to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifications.notification import CarrierReport
+from notifications.status import DeliveryStatus, advance, why_no_news
+from store.database import Database
+from store.schema import legs, notifications, timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the story. Holds no personal data: SIDs, codes, durations and plain words only."""
+
+    what: str
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    sid: str | None = None
+    carrier_status: str | None = None
+    error_code: int | None = None
+    counted: bool = True
+    """False for a callback that changed nothing: repeated, late or contradicting the final status."""
+    detail: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a notification."""
+
+    event_id: str
+    kind: str
+    caller: str
+    content_hash: str
+    masked_phone: str
+    country: str
+    status: DeliveryStatus
+    sid: str | None
+    error_code: int | None
+    attempts: int
+    escalated: str | None
+    accepted_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording a callback came to."""
+
+    event_id: str | None
+    counted: bool
+    second_sid: bool = False
+    """Another message already stands for this leg: the recipient may have been texted twice."""
+
+
+class Timeline:
+    """Reads and appends; entries are never changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, event_id: str) -> Record | None:
+        async with self._database.read() as connection:
+            return await _record(connection, event_id)
+
+    async def story(self, event_id: str) -> list[Entry]:
+        async with self._database.read() as connection:
+            query = select(timeline).where(timeline.c.event_id == event_id).order_by(timeline.c.id)
+            return [_entry(row) for row in await connection.execute(query)]
+
+    async def event_of(self, sid: str) -> str | None:
+        """The event that a message belongs to, by the ledger or by any callback that named both."""
+        async with self._database.read() as connection:
+            for query in (
+                select(legs.c.event_id).where(legs.c.sid == sid),
+                select(timeline.c.event_id).where(timeline.c.sid == sid, timeline.c.event_id != "").limit(1),
+            ):
+                if (event_id := (await connection.execute(query)).scalar()) is not None:
+                    return str(event_id)
+            return None
+
+    async def callback(self, event_id: str | None, leg: int, report: CarrierReport, entry: Entry) -> Recorded:
+        """Records a callback, learns the SID from it, and moves the status on if it is news.
+
+        `event_id` is None where the callback URL named none; then the SID tells.
+        """
+        async with self._database.write() as connection:
+            event_id = event_id or await self._owner(connection, report.sid)
+            if event_id is None:
+                await append(connection, "", replace(entry, counted=False, detail="no event is known for this message"))
+                return Recorded(event_id=None, counted=False)
+            mine = (legs.c.event_id == event_id, legs.c.number == leg)
+            row = (
+                await connection.execute(select(legs.c.sid, legs.c.carrier_status).where(*mine).with_for_update())
+            ).first()
+            second = row is not None and row.sid not in (None, report.sid)
+            if row is None:
+                why_not: str | None = "nothing was claimed for this event"
+            elif second:
+                why_not = f"this leg has another message, {row.sid}"
+            else:
+                why_not = why_no_news(row.carrier_status, report.carrier_status)
+                await self._learn(connection, mine, report, news=why_not is None)
+                await advance_status(connection, event_id, report.status, sid=report.sid, error_code=report.error_code)
+            await append(connection, event_id, replace(entry, counted=why_not is None, detail=why_not))
+            return Recorded(event_id=event_id, counted=why_not is None, second_sid=second)
+
+    async def note(
+        self,
+        event_id: str,
+        entry: Entry,
+        *,
+        status: DeliveryStatus | None = None,
+        error_code: int | None = None,
+        escalated: str | None = None,
+    ) -> None:
+        """Appends an entry and, where given, what it changes."""
+        async with self._database.write() as connection:
+            await append(connection, event_id, entry)
+            if status is not None:
+                await advance_status(connection, event_id, status, error_code=error_code, sid=entry.sid)
+            if escalated is not None:
+                await connection.execute(
+                    update(notifications)
+                    .where(notifications.c.event_id == event_id)
+                    .values(escalated=escalated, updated_at=entry.at)
+                )
+
+    async def _owner(self, connection: AsyncConnection, sid: str) -> str | None:
+        return (await connection.execute(select(legs.c.event_id).where(legs.c.sid == sid))).scalar()
+
+    async def _learn(
+        self, connection: AsyncConnection, mine: tuple[Any, Any], report: CarrierReport, *, news: bool
+    ) -> None:
+        """A callback proves that Twilio has the leg's message, whatever our POST was answered."""
+        learnt = {"sid": report.sid, "state": "accepted"}
+        if news:
+            learnt["carrier_status"] = report.carrier_status
+        await connection.execute(update(legs).where(*mine).values(learnt))
+
+
+async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> None:
+    """Adds an entry within the caller's transaction."""
+    await connection.execute(
+        insert(timeline).values(
+            event_id=event_id,
+            at=entry.at,
+            what=entry.what,
+            sid=entry.sid,
+            carrier_status=entry.carrier_status,
+            error_code=entry.error_code,
+            counted=entry.counted,
+            detail=entry.detail[:300] if entry.detail else None,
+            facts=dict(entry.facts) or None,
+        )
+    )
+
+
+async def advance_status(
+    connection: AsyncConnection,
+    event_id: str,
+    reported: DeliveryStatus,
+    *,
+    sid: str | None = None,
+    error_code: int | None = None,
+) -> bool:
+    """Moves the notification's status forward within the caller's transaction; False when it was no news."""
+    query = (
+        select(notifications.c.status, notifications.c.sid)
+        .where(notifications.c.event_id == event_id)
+        .with_for_update()
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return False
+    current = DeliveryStatus(row.status)
+    changes: dict[str, Any] = {}
+    if advance(current, reported) is not current:
+        changes |= {"status": reported, "error_code": error_code}
+    if sid is not None and row.sid is None:
+        changes["sid"] = sid
+    if changes:
+        changes["updated_at"] = datetime.now(UTC)
+        await connection.execute(update(notifications).where(notifications.c.event_id == event_id).values(changes))
+    return "status" in changes
+
+
+async def _record(connection: AsyncConnection, event_id: str) -> Record | None:
+    row = (await connection.execute(select(notifications).where(notifications.c.event_id == event_id))).first()
+    if row is None:
+        return None
+    return Record(
+        event_id=row.event_id,
+        kind=row.kind,
+        caller=row.caller,
+        content_hash=row.content_hash,
+        masked_phone=row.masked_phone,
+        country=row.country,
+        status=DeliveryStatus(row.status),
+        sid=row.sid,
+        error_code=row.error_code,
+        attempts=row.attempts,
+        escalated=row.escalated,
+        accepted_at=row.accepted_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        what=row.what,
+        at=row.at,
+        sid=row.sid,
+        carrier_status=row.carrier_status,
+        error_code=row.error_code,
+        counted=row.counted,
+        detail=row.detail,
+        facts=row.facts or {},
+    )

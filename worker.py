@@ -1,0 +1,141 @@
+"""The worker process: runs the workflows, and the activities that touch the outside world."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.deliver import Deliver
+from activities.look_up import LookUp
+from activities.webhooks import Endpoint, Webhooks
+from carrier.messages import Messages
+from engine import connect_when_up
+from privacy.encryption import KeyRing
+from settings import Settings
+from store.database import Database
+from store.ledger import Ledger
+from store.timeline import Timeline
+from workflows import names
+from workflows.notification import SEND_TAKES_AT_MOST, Notification
+
+# Longer than a send: a stopping worker lets its POSTs finish, whose outcome would be unknown otherwise.
+GRACE = SEND_TAKES_AT_MOST + timedelta(seconds=10)
+SENDS_AT_ONCE = 100
+
+log = structlog.stdlib.get_logger("heliograph.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What the activities work with."""
+
+    deliver: Deliver
+    look_up: LookUp
+    webhooks: Webhooks
+
+
+@asynccontextmanager
+async def collaborators(settings: Settings, database: Database) -> AsyncIterator[Collaborators]:
+    """Builds the activities from the settings, and closes what they hold at the end."""
+    async with AsyncExitStack() as stack:
+        messages = Messages(settings)
+        stack.push_async_callback(messages.close)
+        ledger = Ledger(database, KeyRing(settings.encryption_keys))
+        timeline = Timeline(database)
+        look_up = LookUp(ledger, timeline, messages)
+        yield Collaborators(
+            deliver=Deliver(ledger, messages, look_up, settings.allowed_countries),
+            look_up=look_up,
+            webhooks=Webhooks(
+                timeline,
+                operators=_endpoint(settings.operations_webhook_url, settings.operations_webhook_secret),
+                callers=_endpoint(settings.events_webhook_url, settings.events_webhook_secret),
+                ui=settings.temporal_ui_url,
+                namespace=settings.temporal_namespace,
+            ),
+        )
+
+
+def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[Worker, Worker]:
+    """One for workflows, one for sends; `suffix` gives tests queues of their own."""
+    return (
+        Worker(
+            client,
+            task_queue=names.TASK_QUEUE + suffix,
+            workflows=[Notification],
+            activities=[
+                parts.look_up.ask_carrier,
+                parts.webhooks.tell_operators,
+                parts.webhooks.report_to_caller,
+            ],
+            graceful_shutdown_timeout=GRACE,
+            max_cached_workflows=5_000,  # 35 KB each; every text on its way is one
+        ),
+        Worker(
+            client,
+            task_queue=names.SEND_QUEUE + suffix,
+            activities=[parts.deliver.deliver],
+            graceful_shutdown_timeout=GRACE,
+            max_concurrent_activities=SENDS_AT_ONCE,
+            disable_eager_activity_execution=True,  # eager sends would pass by the queue's rate and priorities
+        ),
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT, then finishes the sends under way (70 s at most)."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database)
+        stack.push_async_callback(database.close)
+        ready = asyncio.create_task(_ready(settings, database))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            return
+        client = ready.result()
+        parts = await stack.enter_async_context(collaborators(settings, database))
+        for worker in workers(client, parts):
+            await stack.enter_async_context(worker)
+        log.info("working", namespace=client.namespace, temporal=settings.temporal_address, twilio=settings.twilio_url)
+        await stop.wait()
+        log.info("stopping", grace_seconds=int(GRACE.total_seconds()))
+    log.info("stopped")
+
+
+async def _ready(settings: Settings, database: Database) -> Client:
+    await wait_for_bootstrap(database)
+    return await connect_when_up(settings)
+
+
+async def wait_for_bootstrap(database: Database, *, pause: float = 2.0) -> None:
+    """Returns as soon as the database has this version's schema; says what to do until then."""
+    while True:
+        try:
+            if await database.ready():
+                return
+            log.warning("waiting for the database schema: run `heliograph bootstrap`")
+        except (SQLAlchemyError, OSError) as failure:
+            log.warning("waiting for the database", error=type(failure).__name__)
+        await asyncio.sleep(pause)
+
+
+def _endpoint(url: str | None, secret: SecretStr | None) -> Endpoint | None:
+    return Endpoint(url, secret) if url is not None and secret is not None else None
+
+
+if __name__ == "__main__":
+    from cli import main
+
+    main(["worker"])

@@ -1,0 +1,20 @@
+"""What is called how in Temporal: the API, the worker and operators all use these words."""
+
+TASK_QUEUE = "heliograph"  # workflows and everything but sends
+SEND_QUEUE = "heliograph-send"  # sends alone, so that the account's rate can be set on the queue
+
+DELIVER = "deliver"
+ASK_CARRIER = "ask-carrier"
+TELL_OPERATORS = "tell-operators"
+REPORT_TO_CALLER = "report-to-caller"
+
+FINAL_STATUS = "final-status"  # signal: Twilio's final status callback
+ACCEPTED = "accepted"  # update: answers when Twilio has accepted or refused
+
+# Types of the failures of `deliver`.
+REFUSED = "Refused"  # Twilio answered 4xx
+SUPPRESSED = "Suppressed"  # our own rules forbid it
+STALE = "Stale"  # too late to be worth sending; it was not sent
+OUTCOME_UNKNOWN = "OutcomeUnknown"  # it may have been sent
+NOT_ACCEPTED = "NotAccepted"  # 429 or no connection; retried
+SERVER_ERROR = "ServerError"  # 5xx; retried, after a look-up
