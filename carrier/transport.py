@@ -57,14 +57,14 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the library has no ty
             ServerError: 5xx.
             OutcomeUnknown: the connection broke or timed out after the request had begun.
         """
+        authorization = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
         try:
             async with self._session.request(
                 method.upper(),
                 self._rewritten(url),
                 params=params,
                 data=data,
-                headers=headers,
-                auth=aiohttp.BasicAuth(*auth) if auth else None,
+                headers={**(headers or {}), **authorization},
                 allow_redirects=allow_redirects,
             ) as response:
                 text = await response.text(errors="replace")

@@ -55,6 +55,7 @@ class Stack:
     simulated: bool = True
     directory: Path | None = None
     """Where the children run, and so whose `.env` they read; without it a folder that has none."""
+    temporal_flags: tuple[str, ...] = TEMPORAL_FLAGS
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -89,7 +90,7 @@ class Stack:
         self.start_api()
 
     def start_temporal(self) -> Process:
-        flags = [word for flag in TEMPORAL_FLAGS for word in flag.split(" ", 1)]
+        flags = [word for flag in self.temporal_flags for word in flag.split(" ", 1)]
         process = self._spawn(
             "temporal",
             [

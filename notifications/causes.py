@@ -8,7 +8,7 @@ from notifications.cause import Cause, Remedy, Who
 from notifications.causes_at_delivery import AT_DELIVERY
 from notifications.causes_at_request import AT_REQUEST
 
-CATALOGUE: Mapping[int, Cause] = MappingProxyType({cause.code: cause for cause in (*AT_REQUEST, *AT_DELIVERY)})
+CATALOGUE: Mapping[int, Cause] = MappingProxyType({each.code: each for each in (*AT_REQUEST, *AT_DELIVERY)})
 
 
 def cause_of(code: int) -> Cause:
@@ -20,7 +20,7 @@ def cause_of(code: int) -> Cause:
     return Cause(
         code,
         f"Twilio error {code} is not in Heliograph's catalogue.",
-        f"Look it up at https://www.twilio.com/docs/api/errors/{code}.",
+        f"Look it up at https://www.twilio.com/docs/api/errors/{code} before you post the event anew.",
         Who.OPERATOR,
         Remedy.DELAY if 30_000 <= code < 40_000 else Remedy.PERMANENT,
     )
@@ -38,8 +38,9 @@ class Answer(StrEnum):
 def answer_of(http_status: int, code: int | None) -> Answer:
     """Sorts an answer by its HTTP status; total over all integers.
 
-    429 was "never processed" (error 20429; 21611 is a 429 too) and is retried. A 5xx may have been processed (error
-    20500), and a 408 is a time-out on the other side. Every other 4xx is final, whatever its code.
+    429 was "never processed" (error 20429; 21611 is a 429 too) and is retried. A 5xx may have been
+    processed (error 20500), and a 408 is a time-out on the other side. Every other 4xx is final,
+    whatever its code: even 20409, a conflict that might pass.
     """
     if 200 <= http_status < 300:
         return Answer.ACCEPTED

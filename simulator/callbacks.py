@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import aiohttp
+import yarl
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ async def _attempt(
     timeout: aiohttp.ClientTimeout,
 ) -> str:
     try:
-        async with session.post(url, data=form, headers=headers, timeout=timeout, allow_redirects=False) as answer:
+        exactly = yarl.URL(url, encoded=True)  # as it was signed: escapes stay as they are
+        async with session.post(exactly, data=form, headers=headers, timeout=timeout, allow_redirects=False) as answer:
             return str(answer.status)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
         return "ct"

@@ -8,6 +8,7 @@ _MESSAGES = {
     20003: "Authenticate",
     20008: "Resource not accessible with Test Account Credentials",
     20009: "Cannot delete this resource before it is complete",
+    20422: "A parameter is invalid.",
     20429: "Too Many Requests",
     20500: "An internal server error has occurred",
     20503: "Service unavailable",
@@ -27,11 +28,12 @@ _MESSAGES = {
     21617: "The concatenated message body exceeds the 1600 character limit.",
     21624: "The ValidityPeriod value is invalid.",
     21701: "The Messaging Service does not exist.",
+    21711: "The 'From' number {from_} is not in the Messaging Service's sender pool.",
     30400: "The message cannot be updated that way.",
     35111: "SendAt is missing.",
     35114: "SendAt is out of the allowed window.",
 }
-_STATUS = {20003: 401, 20008: 403, 20009: 409, 20429: 429, 20500: 500, 20503: 503, 21611: 429, 21701: 404}
+_STATUS = {20003: 401, 20008: 403, 20009: 409, 20422: 422, 20429: 429, 20500: 500, 20503: 503, 21611: 429, 21701: 404}
 
 
 class TwilioError(Exception):

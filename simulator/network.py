@@ -15,7 +15,7 @@ from simulator.scenario import Scenario
 from simulator.store import Store
 
 # Graph of statuses: create(From) queued -> sent -> final; create(service) accepted -> queued -> sent -> final.
-REORDER_BY = 0.4  # seconds by which an overtaken callback comes late
+REORDER_BY = 0.4  # seconds by which an overtaken callback comes after the final status
 
 
 class Network:
@@ -31,17 +31,17 @@ class Network:
     def resume(self) -> None:
         """After a restart, what was on its way goes on."""
         for message in self._store.messages.values():
-            if not message.final:
+            if not message.final and message.status != "scheduled":
                 self.send(message)
 
     def send(self, message: Message) -> None:
-        self._spawn(self._send(message, self._store.scenario(message.to)))
+        self._spawn(message, self._send(message, self._store.scenario(message.to)))
 
     async def send_now(self, message: Message) -> None:
         """All the way before anything is answered: the callbacks overtake the create response."""
-        before = set(self._tasks)
         await self._send(message, self._store.scenario(message.to))
-        await asyncio.gather(*(self._tasks - before), return_exceptions=True)
+        mine = [task for task in self._tasks if task.get_name() == message.sid]
+        await asyncio.gather(*mine, return_exceptions=True)
 
     def move(self, message: Message, status: str, error_code: int | None = None) -> None:
         """Changes the status and calls back."""
@@ -51,9 +51,9 @@ class Network:
         message.date_updated = now
         if status == "sent":
             message.date_sent = now
-        self._store.save(message)
+        self._store.update(message)
         self.tell({"type": "message", "message": message.record()})
-        self._spawn(self._call_back(message, status, error_code))
+        self._spawn(message, self._call_back(message, status, error_code))
 
     def listen(self) -> "asyncio.Queue[dict[str, Any]]":
         """What happens from now on, for the phones' page."""
@@ -81,20 +81,19 @@ class Network:
             task.cancel()
 
     async def _send(self, message: Message, scenario: Scenario) -> None:
-        sent_after = self._config.sent_after if scenario.sent_after is None else scenario.sent_after
-        final_after = self._config.delivered_after if scenario.final_after is None else scenario.final_after
-        if message.status in ("accepted", "scheduled"):
+        sent_after, final_after = self._times(scenario)
+        if message.status == "accepted":
             self.move(message, "queued")
         if scenario.outcome == "queued":
             return
         if message.status == "queued":
             await asyncio.sleep(sent_after)
-            if scenario.outcome == "failed":
-                return self.move(message, "failed", scenario.code)
             if message.status != "queued":
                 return  # moved by hand meanwhile
+            if scenario.outcome in ("failed", "refused"):  # too late to refuse what was taken
+                return self.move(message, "failed", scenario.code)
             self.move(message, "sent")
-        if scenario.outcome == "sent":
+        if scenario.outcome in ("sent", "refused"):
             return
         await asyncio.sleep(max(final_after - sent_after, 0))
         if message.status != "sent":
@@ -108,14 +107,19 @@ class Network:
     async def _call_back(self, message: Message, status: str, error_code: int | None) -> None:
         if not message.status_callback:
             return
-        knobs = self._store.scenario(message.to).callbacks
+        scenario = self._store.scenario(message.to)
+        knobs = scenario.callbacks
         record = CallbackRecord(status)
         message.callbacks.append(record)
         if knobs.lose == "all" or status in knobs.lose:
             record.lost = True
-            self._store.save(message)
+            self._store.update(message)
             return
-        await asyncio.sleep(knobs.delay + (REORDER_BY if knobs.reorder and status not in FINAL else 0))
+        overtaken = 0.0
+        if knobs.reorder and status not in FINAL:
+            _, final_after = self._times(scenario)
+            overtaken = max(message.accepted_at + final_after - time.time(), 0) + REORDER_BY
+        await asyncio.sleep(knobs.delay + overtaken)
         for _ in range(knobs.repeat):
             record.answers += await callbacks.post(
                 self._session,
@@ -124,11 +128,18 @@ class Network:
                 _form(message, status, error_code),
                 bad_signature=knobs.bad_signature,
             )
-        self._store.save(message)
+        self._store.update(message)
         self.tell({"type": "message", "message": message.record()})
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _times(self, scenario: Scenario) -> tuple[float, float]:
+        """Seconds from acceptance to `sent` and to the final status."""
+        return (
+            self._config.sent_after if scenario.sent_after is None else scenario.sent_after,
+            self._config.delivered_after if scenario.final_after is None else scenario.final_after,
+        )
+
+    def _spawn(self, message: Message, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=message.sid)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

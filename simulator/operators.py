@@ -38,12 +38,13 @@ class Desk:
         if self._secret is None:
             return True
         name, moment = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-        if not moment.isdigit() or abs(time.time() - int(moment)) > TOLERANCE:
+        if not (moment.isascii() and moment.isdigit()) or abs(time.time() - int(moment)) > TOLERANCE:
             return False
         key = base64.b64decode(self._secret.removeprefix("whsec_") + "==")
         wanted = hmac.new(key, f"{name}.{moment}.".encode() + body, hashlib.sha256).digest()
-        signed = "v1," + base64.b64encode(wanted).decode()
-        return any(hmac.compare_digest(signed, one) for one in headers.get("webhook-signature", "").split())
+        signed = b"v1," + base64.b64encode(wanted)
+        given = headers.get("webhook-signature", "").split()
+        return any(hmac.compare_digest(signed, one.encode()) for one in given)
 
 
 @router.post("/operators/webhook", status_code=204)
@@ -55,7 +56,12 @@ async def webhook(request: Request) -> Response:
     if desk.knob.failNext > 0:
         desk.knob.failNext -= 1
         return Response(status_code=desk.knob.status)
-    told = json.loads(body)
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        return Response(status_code=400)
     notice = {"id": request.headers.get("webhook-id"), "at": datetime.now(UTC).isoformat(), **told}
     if all(known["id"] != notice["id"] for known in desk.notices):  # a repeat has the id of the first
         desk.notices.append(notice)

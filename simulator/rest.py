@@ -24,6 +24,7 @@ from simulator.transport import abort
 from simulator.validation import Create, validated
 
 ACCOUNT = "/2010-04-01/Accounts/{account}"
+SENT = ("DateSent", "DateSent<", "DateSent>")
 router = APIRouter()
 
 
@@ -45,7 +46,14 @@ def authenticated(account: str, request: Request) -> bool:
     return test
 
 
+def live(account: str, request: Request) -> None:
+    """Test credentials may create and do nothing else."""
+    if authenticated(account, request):
+        raise TwilioError(20008)
+
+
 Test = Annotated[bool, Depends(authenticated)]
+LIVE = [Depends(live)]
 
 
 @router.post(ACCOUNT + "/Messages.json")
@@ -59,7 +67,7 @@ async def create(account: str, test: Test, request: Request) -> Response:
     if test:
         return _answer(_message(valid, account, store).resource(), 201)
     scenario = store.scenario(to)
-    step = scenario.create.pop(0) if scenario.create else scenario.create_forever or Step(fault="none")
+    step = store.next_step(to) or Step(fault="none")
     if step.fault == "429":
         raise TwilioError(20429, retry_after=step.retry_after)
     if step.fault == "slow":
@@ -80,12 +88,17 @@ async def create(account: str, test: Test, request: Request) -> Response:
     return _answer(message, 201)
 
 
-@router.get(ACCOUNT + "/Messages.json")
-async def index(account: str, test: Test, request: Request) -> Response:
+@router.get(ACCOUNT + "/Messages.json", dependencies=LIVE)
+async def index(account: str, request: Request) -> Response:
     store: Store = request.app.state.store
     query = request.query_params
-    size = min(max(int(query.get("PageSize", "50")), 1), 1000)
-    page = max(int(query.get("Page", "0")), 0)
+    try:
+        size = min(max(int(query.get("PageSize", "50")), 1), 1000)
+        page = max(int(query.get("Page", "0")), 0)
+        for name in SENT:
+            datetime.fromisoformat(query.get(name) or "2000-01-01")
+    except ValueError:
+        raise TwilioError(20422) from None
     found = [message for message in store.messages.values() if _listed(message, dict(query), store)]
     # Newest first by date sent; what was not sent yet has none and comes before.
     found.sort(key=lambda message: (message.date_sent or float("inf"), message.accepted_at), reverse=True)
@@ -114,8 +127,8 @@ async def index(account: str, test: Test, request: Request) -> Response:
     )
 
 
-@router.get(ACCOUNT + "/Messages/{sid}.json")
-async def fetch(account: str, sid: str, test: Test, request: Request) -> Response:
+@router.get(ACCOUNT + "/Messages/{sid}.json", dependencies=LIVE)
+async def fetch(account: str, sid: str, request: Request) -> Response:
     message = _find(request, sid)
     store: Store = request.app.state.store
     if time.time() < message.accepted_at + store.scenario(message.to).fetch_lag:
@@ -123,8 +136,8 @@ async def fetch(account: str, sid: str, test: Test, request: Request) -> Respons
     return _answer(message.resource())
 
 
-@router.post(ACCOUNT + "/Messages/{sid}.json")
-async def update(account: str, sid: str, test: Test, request: Request) -> Response:
+@router.post(ACCOUNT + "/Messages/{sid}.json", dependencies=LIVE)
+async def update(account: str, sid: str, request: Request) -> Response:
     message = _find(request, sid)
     store: Store = request.app.state.store
     network: Network = request.app.state.network
@@ -140,8 +153,8 @@ async def update(account: str, sid: str, test: Test, request: Request) -> Respon
     return _answer(message.resource())
 
 
-@router.delete(ACCOUNT + "/Messages/{sid}.json", status_code=204)
-async def delete(account: str, sid: str, test: Test, request: Request) -> Response:
+@router.delete(ACCOUNT + "/Messages/{sid}.json", status_code=204, dependencies=LIVE)
+async def delete(account: str, sid: str, request: Request) -> Response:
     message = _find(request, sid)
     if not message.final:
         raise TwilioError(20009)
@@ -150,8 +163,8 @@ async def delete(account: str, sid: str, test: Test, request: Request) -> Respon
     return Response(status_code=204)
 
 
-@router.post(ACCOUNT + "/Messages/{sid}/Feedback.json", status_code=201)
-async def feedback(account: str, sid: str, test: Test, request: Request) -> Response:
+@router.post(ACCOUNT + "/Messages/{sid}/Feedback.json", status_code=201, dependencies=LIVE)
+async def feedback(account: str, sid: str, request: Request) -> Response:
     message = _find(request, sid)
     form = await request.form()
     return _answer(
@@ -175,9 +188,11 @@ async def _accept(request: Request, valid: Create, account: str, *, early: bool)
     store.save(message)
     resource = message.resource()
     network.tell({"type": "message", "message": message.record()})
+    if valid.scheduled:
+        return resource
     if early:
         await network.send_now(message)
-    elif not valid.scheduled:
+    else:
         network.send(message)
     return resource
 
@@ -203,7 +218,7 @@ def _listed(message: Message, query: dict[str, str], store: Store) -> bool:
         return False
     if query.get("To", message.to) != message.to or query.get("From", message.from_) != message.from_:
         return False
-    for name in ("DateSent", "DateSent<", "DateSent>"):
+    for name in SENT:
         if (wanted := query.get(name)) and not _sent(message, name[8:], wanted):
             return False
     return True

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from simulator.message import CallbackRecord, Message
-from simulator.scenario import Scenario
+from simulator.scenario import Scenario, Step
 
 
 class Store:
@@ -42,9 +42,23 @@ class Store:
         self.scenarios.pop(number, None)
         self._sql.execute("DELETE FROM kept WHERE sort = 'scenario' AND name = ?", (number,))
 
+    def next_step(self, number: str) -> Step | None:
+        """What the next attempt to create a message meets; it is used up."""
+        scenario = self.scenario(number)
+        if not scenario.create:
+            return scenario.create_forever
+        step = scenario.create.pop(0)
+        self.set_scenario(number if number in self.scenarios else None, scenario)
+        return step
+
     def save(self, message: Message) -> None:
         self.messages[message.sid] = message
         self._keep("message", message.sid, json.dumps(asdict(message)))
+
+    def update(self, message: Message) -> None:
+        """Saves it unless it has been deleted meanwhile."""
+        if message.sid in self.messages:
+            self.save(message)
 
     def delete(self, message: Message) -> None:
         self.messages.pop(message.sid, None)
@@ -67,7 +81,11 @@ class Store:
         self._sql.close()
 
     def _keep(self, sort: str, name: str, text: str) -> None:
-        self._sql.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (sort, name, text))
+        # An update keeps the row's place, so that messages are read back in the order of their creation.
+        self._sql.execute(
+            "INSERT INTO kept VALUES (?, ?, ?) ON CONFLICT (sort, name) DO UPDATE SET json = excluded.json",
+            (sort, name, text),
+        )
 
     def _load(self) -> None:
         for sort, name, text in self._sql.execute("SELECT sort, name, json FROM kept ORDER BY rowid").fetchall():

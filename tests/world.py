@@ -1,0 +1,176 @@
+"""The world that the tests live in: real servers, real databases, real HTTP."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.testing import TimeSkipper
+
+from api.app import create_app
+from bootstrap import bootstrap
+from devstack.processes import free_ports
+from devstack.stack import Stack
+from notifications.notification import Outcome
+from settings import SIMULATOR_WEBHOOK_SECRET, Settings, load_settings
+from store.database import Database
+from worker import collaborators, workers
+
+KEY = "a-key-for-the-tests"
+PAYLOAD_KEYS = "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+_numbers = itertools.count(1)
+
+
+def settings_for(data: Path, **overrides: Any) -> Settings:
+    """Settings that no environment and no `.env` of the developer's gets into."""
+    values: dict[str, Any] = {
+        "_env_file": None,
+        "data_dir": data,
+        "api_keys": f"shop={KEY},other=another-key-for-the-tests",
+        "payload_keys": PAYLOAD_KEYS,
+        "pii_hash_key": "a-hash-key-for-the-tests",
+        "twilio_read_timeout_seconds": 1.0,
+        "operations_webhook_secret": SIMULATOR_WEBHOOK_SECRET,
+        "log_level": "WARNING",
+    }
+    return load_settings(**values | overrides)
+
+
+class Phones:
+    """The simulator, as tests set it up and read it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.AsyncClient(base_url=url, timeout=10)
+
+    async def behave(self, phone: str, **scenario: Any) -> None:
+        (await self._http.put(f"/simulator/numbers/{phone}", json=scenario)).raise_for_status()
+
+    async def texts(self, phone: str) -> list[dict[str, Any]]:
+        return (await self._http.get("/simulator/messages", params={"to": phone})).json()
+
+    async def requests(self, phone: str) -> int:
+        return (await self._http.get("/simulator/requests")).json().get(phone, 0)
+
+    async def move(self, sid: str, status: str, error_code: int | None = None) -> None:
+        body = {"status": status, "errorCode": error_code}
+        (await self._http.post(f"/simulator/messages/{sid}/callback", json=body)).raise_for_status()
+
+    async def notices(self, event_id: str) -> list[dict[str, Any]]:
+        notices = (await self._http.get("/simulator/notices")).json()
+        return [notice for notice in notices if notice["data"]["eventId"] == event_id]
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+class World:
+    """One API and one worker of ours on a real Temporal server, a real database and the simulator."""
+
+    def __init__(self, settings: Settings, client: Client, database: Database, phones: Phones) -> None:
+        self.settings = settings
+        self.client = client
+        self.database = database
+        self.phones = phones
+        self.http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{settings.port}", headers={"Authorization": f"Bearer {KEY}"}, timeout=30
+        )
+
+    def event(self, **fields: Any) -> dict[str, Any]:
+        """An order-shipped event of its own, to a phone of its own."""
+        number = next(_numbers)
+        event = {
+            "eventId": f"order-shipped:{number}:{datetime.now(UTC):%H%M%S%f}",
+            "phone": f"+1555{2_000_000 + number}",
+            "orderId": str(number),
+            "consentAt": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
+        }
+        return {name: value for name, value in (event | fields).items() if value is not None}
+
+    async def post(self, event: dict[str, Any], **headers: str) -> httpx.Response:
+        return await self.http.post("/api/order-shipped-sms", json=event, headers=headers)
+
+    async def story(self, event_id: str) -> dict[str, Any]:
+        answer = await self.http.get(f"/api/notifications/{event_id}")
+        return answer.json() if answer.status_code == 200 else {"status": "nothing", "timeline": []}
+
+    async def until(
+        self, event_id: str, holds: Callable[[dict[str, Any]], bool] | str, seconds: float = 15
+    ) -> dict[str, Any]:
+        """The story, as soon as a condition holds or it has a status."""
+        story: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    story = await self.story(event_id)
+                    if story["status"] == holds if isinstance(holds, str) else holds(story):
+                        return story
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"after {seconds} s it is {story}") from None
+
+    def workflow(self, event_id: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(event_id)
+
+    async def outcome(self, event: dict[str, Any]) -> Outcome:
+        """How the workflow ends, with its clock leaping over every wait from now on."""
+        handle = self.client.get_workflow_handle(event["eventId"], result_type=Outcome)
+        async with asyncio.timeout(60):
+            with suppress(RPCError):  # it has ended already
+                await TimeSkipper(self.client).fast_forward(handle)
+            return await handle.result()
+
+    async def attribute(self, event_id: str, key: Any) -> Any:
+        return (await self.workflow(event_id).describe()).typed_search_attributes.get(key)
+
+
+@asynccontextmanager
+async def living(settings: Settings, client: Client, phones: Phones) -> AsyncIterator[World]:
+    """API and worker, started; bootstrap has run before."""
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database)
+        stack.push_async_callback(database.close)
+        parts = await stack.enter_async_context(collaborators(settings, database))
+        for worker in workers(client, parts):
+            await stack.enter_async_context(worker)
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings), port=settings.port, log_config=None, access_log=False)
+        )
+        serving = asyncio.create_task(server._serve())
+        while not server.started:
+            await asyncio.sleep(0.02)
+        world = World(settings, client, database, phones)
+        try:
+            yield world
+        finally:
+            await world.http.aclose()
+            server.should_exit = True
+            await serving
+
+
+async def bootstrapped(settings: Settings, client: Client) -> list[str]:
+    database = Database(settings.database)
+    try:
+        return [line async for line in bootstrap(settings, client, database)]
+    finally:
+        await database.close()
+
+
+def free_port() -> int:
+    return free_ports(1)[0]
+
+
+def stack_environment(stack: Stack) -> dict[str, str]:
+    """What the parts of a stack get in tests."""
+    return {
+        "API_KEYS": f"shop={KEY}",
+        "OPERATIONS_WEBHOOK_URL": f"{stack.simulator_url}/operators/webhook",
+        "OPERATIONS_WEBHOOK_SECRET": SIMULATOR_WEBHOOK_SECRET,
+    }
