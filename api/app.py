@@ -56,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for router in (events.router(), notifications.router, twilio.router, operations.router):
         app.include_router(router)
+    problems.describe(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestLog)
     return app

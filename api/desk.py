@@ -50,6 +50,11 @@ class Known:
     sid: str | None = None
     error_code: int | None = None
 
+    @property
+    def settled(self) -> bool:
+        """Twilio has it, or it has ended otherwise."""
+        return self.sid is not None or self.status.final or self.status is DeliveryStatus.UNKNOWN
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -79,7 +84,9 @@ class Desk:
         self._check_age(event)
         request = self._request(event, caller)
         if (record := await self._record(request.event_id)) is not None:
-            return Taken(_same(_known(record), request), duplicate=True)
+            known = _same(_known(record), request)
+            if wait is None or known.settled:
+                return Taken(known, duplicate=True)
         try:
             if wait is None:
                 return await self._start(request)
@@ -191,6 +198,7 @@ class Desk:
                     names.ACCEPTED, start_workflow_operation=start, id=names.ACCEPTED, result_type=Outcome
                 )
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowUpdateFailedError):
+            await _forget(start)
             # Whether it has started is the question; only if it has, the event is ours.
             known = _same(await self._found(request.event_id), request)
             return Taken(known, duplicate=False)
@@ -204,6 +212,14 @@ class Desk:
         if known is None:
             raise Unavailable("Temporal")
         return known
+
+
+async def _forget(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Takes the start's own outcome off asyncio's hands, which complains of failures that nobody has looked at."""
+    handle = asyncio.ensure_future(start.workflow_handle())
+    await asyncio.wait({handle}, timeout=0.05)
+    if not handle.cancel() and not handle.cancelled():
+        handle.exception()
 
 
 def _options(request: NotificationRequest) -> dict[str, Any]:

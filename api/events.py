@@ -88,7 +88,7 @@ def _answer(taken: Taken, wait: float | None) -> JSONResponse:
         sid=known.sid,
         error_code=known.error_code,
     )
-    settled = taken.duplicate and (known.sid is not None or known.status.final)
+    settled = taken.duplicate and (known.sid is not None or known.status.final)  # an unknown one is on its way
     return JSONResponse(
         body.model_dump(mode="json", by_alias=True, exclude_none=True), 200 if settled else 202, headers
     )

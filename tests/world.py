@@ -21,6 +21,7 @@ from devstack.stack import Stack
 from notifications.notification import Outcome
 from settings import SIMULATOR_WEBHOOK_SECRET, Settings, load_settings
 from store.database import Database
+from store.migrate import migrate
 from worker import collaborators, workers
 
 KEY = "a-key-for-the-tests"
@@ -144,8 +145,7 @@ async def living(settings: Settings, client: Client, phones: Phones) -> AsyncIte
             uvicorn.Config(create_app(settings), port=settings.port, log_config=None, access_log=False)
         )
         serving = asyncio.create_task(server._serve())
-        while not server.started:
-            await asyncio.sleep(0.02)
+        await started(server)
         world = World(settings, client, database, phones)
         try:
             yield world
@@ -155,10 +155,26 @@ async def living(settings: Settings, client: Client, phones: Phones) -> AsyncIte
             await serving
 
 
+async def started(server: uvicorn.Server) -> None:
+    for _ in range(500):
+        if server.started:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the API did not start")
+
+
 async def bootstrapped(settings: Settings, client: Client) -> list[str]:
     database = Database(settings.database)
     try:
         return [line async for line in bootstrap(settings, client, database)]
+    finally:
+        await database.close()
+
+
+async def migrated(url: str) -> None:
+    database = Database(url)
+    try:
+        await migrate(database)
     finally:
         await database.close()
 
