@@ -49,7 +49,7 @@ def _pattern(pattern: str, says: str) -> AfterValidator:
 def _base_url(value: str | None) -> str | None:
     if value is None:
         return None
-    says = "must be an http or https URL such as https://sms.example.com, without query, fragment or credentials"
+    says = "must be an http or https URL such as https://texts.example.org, without query, fragment or credentials"
     try:
         parts = urlsplit(value)
         port = parts.port

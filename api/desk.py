@@ -34,8 +34,8 @@ from workflows.notification import Notification
 PATIENCE = 2.5  # seconds for one call to Temporal; a caller hears of an outage within three
 DATABASE_PATIENCE = 2.0  # seconds
 
-# Neither changes what is sent to whom: a repeat may word them differently.
-NOT_CONTENT = {"region", "operator_note"}
+# None of them changes what is sent to whom: a repeat may word them differently.
+NOT_CONTENT = {"region", "operator_note", "consent_at", "occurred_at"}
 
 log = structlog.stdlib.get_logger("heliograph.api")
 

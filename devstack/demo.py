@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import sys
@@ -26,6 +27,7 @@ from settings import SIMULATOR_WEBHOOK_SECRET
 from terminal import story
 
 KEY = "demonstration-key"
+LOOK_FOR = 300  # seconds
 DELIVERED, REFUSED, UNDELIVERED = "+15558675310", "+15558675311", "+15558675312"
 
 
@@ -47,6 +49,7 @@ def run(console: Console) -> int:
     try:
         with _starting(console, stack):
             _show(Demo(stack, console))
+            _let_look(console)
     except (ProcessFailed, WentWrong) as failure:
         console.print(Panel(str(failure), title="It did not go as it should", border_style="red"))
         console.print(f"The logs are in {stack.logs}")
@@ -74,7 +77,9 @@ class Demo:
             "phone": phone,
             "orderId": "48151623",
             "trackingUrl": "https://example.com/track/1Z999AA10123456784",
-            "consentAt": (datetime.now(UTC) - timedelta(days=30)).replace(microsecond=0, hour=9).isoformat(),
+            "consentAt": (datetime.now(UTC) - timedelta(days=30))
+            .replace(hour=9, minute=0, second=0, microsecond=0)
+            .isoformat(),
         }
         status, answer = ask("POST", f"{self.stack.api_url}/api/order-shipped-sms", event)
         self.console.print(f"  POST /api/order-shipped-sms  →  [bold]{status}[/] {json.dumps(answer)}", highlight=False)
@@ -153,6 +158,15 @@ def _show(demo: Demo) -> None:
         )
     )
     demo.console.print()
+
+
+def _let_look(console: Console) -> None:
+    """The links above work while it runs; a person may want to open them."""
+    if sys.stdin.isatty() and console.is_terminal:
+        console.print(
+            f"The links above work until you press Enter, at most for {LOOK_FOR // 60} minutes.", style="bold"
+        )
+        select.select([sys.stdin], [], [], LOOK_FOR)
 
 
 def expect(holds: bool, what: str) -> None:

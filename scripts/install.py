@@ -23,8 +23,7 @@ def main() -> None:
         sys.exit(
             f"Heliograph needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12"
         )
-    VENV.mkdir(exist_ok=True)
-    with (VENV / "lock").open("w") as lock:
+    with LOCK.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once in one clone
         wanted = fingerprint()
         if not STAMP.exists() or STAMP.read_text() != wanted:
@@ -40,7 +39,7 @@ def fingerprint() -> str:
 
 def install() -> None:
     try:
-        venv.create(VENV, with_pip=True, symlinks=True)
+        venv.create(VENV, clear=True, with_pip=True, symlinks=True)
     except subprocess.CalledProcessError:
         sys.exit("Python's venv module is not complete here; on Debian: apt-get install python3-venv")
     total = len(re.findall(r"^[a-z0-9][a-z0-9._-]*==", LOCK.read_text(), re.MULTILINE))

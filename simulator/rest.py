@@ -218,10 +218,7 @@ def _listed(message: Message, query: dict[str, str], store: Store) -> bool:
         return False
     if query.get("To", message.to) != message.to or query.get("From", message.from_) != message.from_:
         return False
-    for name in SENT:
-        if (wanted := query.get(name)) and not _sent(message, name[8:], wanted):
-            return False
-    return True
+    return all(_sent(message, name[8:], query[name]) for name in SENT if query.get(name))
 
 
 def _sent(message: Message, sign: str, wanted: str) -> bool:

@@ -26,6 +26,8 @@ def abort(request: Request) -> None:
     transport: Any = request.scope.get("simulator.transport")
     if transport is None:
         raise RuntimeError("no transport: the simulator runs under uvicorn")
+    if transport.is_closing():
+        return  # the client went first; its descriptor may be another connection's by now
     sock = transport.get_extra_info("socket")
     with contextlib.suppress(OSError):
         # Lingering for no time at all makes close() send RST instead of FIN.

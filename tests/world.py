@@ -80,6 +80,7 @@ class World:
         self.client = client
         self.database = database
         self.phones = phones
+        self.posted: list[str] = []
         self.http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{settings.port}", headers={"Authorization": f"Bearer {KEY}"}, timeout=30
         )
@@ -96,6 +97,7 @@ class World:
         return {name: value for name, value in (event | fields).items() if value is not None}
 
     async def post(self, event: dict[str, Any], **headers: str) -> httpx.Response:
+        self.posted.append(event["eventId"])
         return await self.http.post("/api/order-shipped-sms", json=event, headers=headers)
 
     async def story(self, event_id: str) -> dict[str, Any]:
