@@ -1,6 +1,8 @@
 # The four commands of the README. Each sets up what it needs, in .venv, and only once.
 
-PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do command -v $$python && break; done)
+# The first Python that runs and is new enough; a name alone may be a shim without one behind it.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
 .PHONY: demo test up install lint
@@ -21,4 +23,4 @@ lint: install
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
 install:
-	@$(PYTHON) scripts/install.py
+	@$(or $(PYTHON),$(error Heliograph needs Python 3.11 or newer, and none was found. Try: make PYTHON=/path/to/python3.12)) scripts/install.py

@@ -62,7 +62,7 @@ def pip(*arguments: str, total: int = 0) -> None:
             if line.startswith("Collecting "):
                 seen += 1
                 say(f"Fetching {min(seen, total)}/{total}  {line.split()[1].split('==')[0]}")
-            elif line.startswith("Installing collected"):
+            elif total and line.startswith("Installing collected"):
                 say(f"Unpacking {total} packages")
     if child.returncode != 0:
         sys.exit("\n" + "".join(printed[-30:]))
