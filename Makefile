@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test up install lint
+.PHONY: demo test up install lint lock
 
 demo: install
 	@$(BIN)/heliograph demo
@@ -24,3 +24,11 @@ lint: install
 
 install:
 	@$(or $(PYTHON),$(error Heliograph needs Python 3.11 or newer, and none was found. Try: make PYTHON=/path/to/python3.12)) scripts/install.py
+
+# Renews the lock files from pyproject.toml; needs uv.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements/production.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --extra dev -c requirements/production.lock pyproject.toml \
+		-o requirements/dev.lock
