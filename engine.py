@@ -11,7 +11,7 @@ from temporalio.converter import DataConverter, DefaultFailureConverterWithEncod
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RetryConfig, RPCError
 
-from privacy.encryption import EncryptingCodec, KeyRing
+from privacy.encryption import EncryptingCodec, KeyRing, OperatorReadableConverter
 from settings import Settings
 
 # An API call must be answered within 3 s even when Temporal is away.
@@ -24,6 +24,7 @@ def data_converter(ring: KeyRing) -> DataConverter:
     """Pydantic models, encrypted; failures too."""
     return dataclasses.replace(
         pydantic_data_converter,
+        payload_converter_class=OperatorReadableConverter,
         payload_codec=EncryptingCodec(ring),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

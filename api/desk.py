@@ -24,6 +24,7 @@ from api.problems import Problem, Unavailable
 from notifications import phone
 from notifications.event import Event
 from notifications.notification import CarrierReport, NotificationRequest, Outcome, Recipient
+from notifications.operator_text import OperatorText
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
@@ -229,7 +230,7 @@ def _options(request: NotificationRequest) -> dict[str, Any]:
         "task_queue": names.TASK_QUEUE,
         "search_attributes": search_attributes.at_start(request),
         "memo": {"contentHash": request.content_hash},
-        "static_summary": f"{request.kind} to {recipient.masked} ({recipient.country})",
+        "static_summary": OperatorText(f"{request.kind} to {recipient.masked} ({recipient.country})"),
         "priority": Priority(priority_key=int(request.policy.priority), fairness_key=request.caller),
     }
 

@@ -5,11 +5,16 @@ import hashlib
 import hmac
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import PayloadCodec
+
+from notifications.operator_text import OperatorText
 
 NONCE_BYTES = 12  # NIST SP 800-38D, 8.2: 96 bits
 KEY_BYTES = 32
@@ -69,8 +74,22 @@ class KeyedHash:
         return hmac.new(self._key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
+READABLE = "heliograph-readable"  # marks a payload that stays as it is
+
+
+class OperatorReadableConverter(PydanticPayloadConverter):
+    """Marks what was written for operators: summaries made as OperatorText, and a workflow's current details."""
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        payloads = super().to_payloads(values)
+        for value, payload in zip(values, payloads, strict=True):
+            if isinstance(value, OperatorText | WorkflowMetadata):
+                payload.metadata[READABLE] = b"1"
+        return payloads
+
+
 class EncryptingCodec(PayloadCodec):
-    """Everything that Temporal stores of ours: inputs, results, signals, memos, summaries and failures."""
+    """Everything that Temporal stores of ours but OperatorText: inputs, results, signals, memos and failures."""
 
     ENCODING = b"binary/encrypted"
 
@@ -84,6 +103,8 @@ class EncryptingCodec(PayloadCodec):
         return [self._open(payload) for payload in payloads]
 
     def _seal(self, payload: Payload) -> Payload:
+        if READABLE in payload.metadata:
+            return payload
         key_id, sealed = self._ring.encrypt(payload.SerializeToString())
         return Payload(metadata={"encoding": self.ENCODING, "encryption-key-id": key_id.encode()}, data=sealed)
 

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         Outcome,
         Receipt,
     )
+    from notifications.operator_text import OperatorText
     from notifications.policy import Rung
     from notifications.status import DeliveryStatus, advance
     from workflows import names, search_attributes
@@ -99,7 +100,7 @@ class Notification:
         return self._status.final or (self._in_doubt and self._sid is None)
 
     async def _deadline(self) -> None:
-        await workflow.sleep(self._request.policy.deliver_within, summary="delivery deadline")
+        await workflow.sleep(self._request.policy.deliver_within, summary=OperatorText("delivery deadline"))
         self._past_deadline = True
 
     async def _send(self) -> None:
@@ -110,7 +111,7 @@ class Notification:
             Leg(request=request),
             result_type=Receipt,
             task_queue=names.SEND_QUEUE,
-            summary=f"text {request.recipient.masked}",
+            summary=OperatorText(f"text {request.recipient.masked}"),
             start_to_close_timeout=SEND_TAKES_AT_MOST,
             heartbeat_timeout=SEND_HEARTBEAT,
             schedule_to_close_timeout=request.policy.stale_after + STALE_MARGIN,
@@ -158,7 +159,7 @@ class Notification:
                 names.ASK_CARRIER,
                 Leg(request=self._request),
                 result_type=Inquiry,
-                summary="what became of it?",
+                summary=OperatorText("what became of it?"),
                 start_to_close_timeout=SEND_TAKES_AT_MOST,
                 retry_policy=ASK_RETRY,
                 priority=Priority(priority_key=int(self._request.policy.priority)),
@@ -220,7 +221,7 @@ class Notification:
             await workflow.execute_activity(
                 names.TELL_OPERATORS,
                 notice,
-                summary=f"operators: {reason.value}",
+                summary=OperatorText(f"operators: {reason.value}"),
                 start_to_close_timeout=timedelta(seconds=30),
                 schedule_to_close_timeout=rung.try_for,
                 retry_policy=WEBHOOK_RETRY,
@@ -237,7 +238,7 @@ class Notification:
             await workflow.execute_activity(
                 names.REPORT_TO_CALLER,
                 self._outcome(),
-                summary="webhook to the caller",
+                summary=OperatorText("webhook to the caller"),
                 start_to_close_timeout=timedelta(seconds=30),
                 schedule_to_close_timeout=timedelta(days=1),
                 retry_policy=WEBHOOK_RETRY,
@@ -298,7 +299,7 @@ class Notification:
 
 async def _wait(condition: Callable[[], bool], at_most: timedelta, summary: str) -> None:
     with suppress(TimeoutError):
-        await workflow.wait_condition(condition, timeout=at_most, timeout_summary=summary)
+        await workflow.wait_condition(condition, timeout=at_most, timeout_summary=OperatorText(summary))
 
 
 def _broken(tasks: Iterable[asyncio.Task[None]]) -> bool:

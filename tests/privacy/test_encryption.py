@@ -3,9 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from engine import data_converter
+from notifications.operator_text import OperatorText
 from privacy.encryption import DecryptionError, KeyedHash, KeyRing
 
 OLD, NEW = {"old": b"0" * 32}, {"new": b"1" * 32}
@@ -54,6 +56,17 @@ async def test_temporal_gets_nothing_in_clear() -> None:
     assert payload.metadata["encoding"] == b"binary/encrypted"
     assert b"8675310" not in payload.SerializeToString()
     assert await converter.decode([payload]) == [{"phone": "+15558675310"}]
+
+
+async def test_only_what_was_written_for_operators_stays_readable() -> None:
+    converter = data_converter(KeyRing(NEW))
+    summary, word, details = await converter.encode(
+        [OperatorText("order-shipped to ***5310"), "a word", WorkflowMetadata(current_details="waits")]
+    )
+    assert b"***5310" in summary.data
+    assert b"waits" in details.data
+    assert b"a word" not in word.data
+    assert (await converter.decode([summary, word])) == ["order-shipped to ***5310", "a word"]
 
 
 async def test_what_was_not_encrypted_is_read_all_the_same() -> None:

@@ -7,6 +7,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import Client
 
 from notifications.notification import CarrierReport
 from notifications.status import DeliveryStatus
@@ -247,3 +249,20 @@ async def test_the_workflow_list_tells_the_story_without_a_number_in_it(world: W
     }.items() <= found.items()
     assert len(found[search_attributes.RECIPIENT_HASH.name]) == 32
     assert event["phone"][1:] not in str(found)
+
+
+async def test_one_workflow_reads_in_words_without_a_key(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="undelivered", errorCode=30006)
+    await world.post(event)
+    await world.until(event["eventId"], lambda story: "escalated" in story)
+    await world.outcome(event)
+    keyless = await Client.connect(world.settings.temporal_address)
+    handle = keyless.get_workflow_handle(event["eventId"])
+    masked = f"***{event['phone'][-4:]}"
+    assert await (await handle.describe()).static_summary() == f"order-shipped to {masked} (US)"
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    assert metadata.current_details.startswith("**undelivered**")
+    assert masked in metadata.current_details
+    summaries = {one.user_metadata.summary.data for one in (await handle.fetch_history()).events}
+    assert {f'"text {masked}"'.encode(), b'"delivery deadline"', b'"operators: not_delivered"'} <= summaries
