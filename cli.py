@@ -1,49 +1,18 @@
 """The `heliograph` command."""
 
-import asyncio
-import os
-import sys
-from collections.abc import Coroutine, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from privacy.logs import configure_logs
-from settings import Settings, SettingsError, load_settings
+from process import errors, leave, prepared, run_to_end
 
 app = typer.Typer(
     help="One event, one text, followed to the handset.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
 )  # fmt: skip
 console = Console()
-errors = Console(stderr=True)
-
-
-def _settings() -> Settings:
-    """The settings, with the log set up; ends the process with one line per mistake."""
-    try:
-        settings = load_settings()
-    except SettingsError as wrong:
-        for problem in wrong.problems:
-            errors.print(f"[red]setting[/] {problem}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    configure_logs(
-        as_json=settings.logs_as_json,
-        level=settings.log_level,
-        # These write URLs, headers or parameters, in which numbers and tokens stand.
-        quiet=("twilio", "aiohttp", "sqlalchemy", "alembic", "aiosqlite", "asyncio", "httpx", "httpcore"),
-    )
-    return settings
-
-
-def _run(work: Coroutine[Any, Any, int | None]) -> None:
-    """Runs to the end and leaves without the interpreter's shutdown, in which Temporal's runtime may crash
-    (sdk-python issue 300)."""
-    code = asyncio.run(work) or 0
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 @app.command()
@@ -53,7 +22,7 @@ def api() -> None:
 
     from api.app import create_app
 
-    settings = _settings()
+    settings = prepared()
     uvicorn.run(
         create_app(settings),
         host=settings.host,
@@ -65,8 +34,7 @@ def api() -> None:
         timeout_keep_alive=75,  # longer than load balancers keep theirs, so that we are not the one who hangs up
         timeout_graceful_shutdown=10,
     )
-    sys.stderr.flush()
-    os._exit(0)
+    leave(0)
 
 
 @app.command()
@@ -74,7 +42,7 @@ def worker() -> None:
     """Run workflows and activities until SIGTERM; sends under way are finished."""
     from worker import run
 
-    _run(run(_settings()))
+    run_to_end(run(prepared()))
 
 
 @app.command()
@@ -85,7 +53,7 @@ def bootstrap() -> None:
     from engine import connect_when_up
     from store.database import Database
 
-    settings = _settings()
+    settings = prepared()
 
     async def work() -> int:
         database = Database(settings.database)
@@ -99,7 +67,7 @@ def bootstrap() -> None:
             await database.close()
         return 0
 
-    _run(work())
+    run_to_end(work())
 
 
 @app.command()
@@ -107,12 +75,12 @@ def doctor() -> None:
     """Check each setting and each part that is needed, and say what to do."""
     from doctor import examine, show
 
-    settings = _settings()
+    settings = prepared()
 
     async def work() -> int:
         return show(console, [finding async for finding in examine(settings)])
 
-    _run(work())
+    run_to_end(work())
 
 
 @app.command()
@@ -120,7 +88,7 @@ def simulator() -> None:
     """Run the Twilio that stands in where no account is set."""
     from devstack.simulator import serve
 
-    serve(_settings())
+    serve(prepared())
 
 
 @app.command()
@@ -128,7 +96,7 @@ def dev() -> None:
     """Run everything on one machine until Ctrl-C, and keep its data under DATA_DIR."""
     from devstack.dev import run
 
-    raise typer.Exit(run(_settings(), console))
+    raise typer.Exit(run(prepared(), console))
 
 
 @app.command()
@@ -149,7 +117,7 @@ def send(
     """Post an event to the API. `consentAt=now` stands for this moment."""
     from client import post
 
-    _run(post(_settings(), console, kind, fields, wait, key))
+    run_to_end(post(prepared(), console, kind, fields, wait, key))
 
 
 @app.command()
@@ -157,7 +125,7 @@ def trace(identifier: Annotated[str, typer.Argument(help="An eventId, or a Messa
     """Tell the whole story of one notification."""
     from client import tell
 
-    _run(tell(_settings(), console, identifier))
+    run_to_end(tell(prepared(), console, identifier))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,6 +19,7 @@ from activities.webhooks import Endpoint, Webhooks
 from carrier.messages import Messages
 from engine import connect_when_up
 from privacy.encryption import KeyRing
+from process import prepared, run_to_end
 from settings import Settings
 from store.database import Database
 from store.ledger import Ledger
@@ -136,6 +137,4 @@ def _endpoint(url: str | None, secret: SecretStr | None) -> Endpoint | None:
 
 
 if __name__ == "__main__":
-    from cli import main
-
-    main(["worker"])
+    run_to_end(run(prepared()))

@@ -1,9 +1,8 @@
 """The simulator, set up so that the settings find it."""
 
+from settings import SIMULATOR_WEBHOOK_SECRET, Settings
 from simulator.config import SimulatorConfig
 from simulator.server import run
-
-from settings import SIMULATOR_WEBHOOK_SECRET, Settings
 
 
 def serve(settings: Settings) -> None:

@@ -16,10 +16,11 @@ TOP = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in 
 MAY_IMPORT = {
     "settings": set(),
     "terminal": set(),
+    "process": {"privacy", "settings"},
     "engine": {"privacy", "settings"},
     "bootstrap": {"settings", "store", "workflows"},
     "client": {"settings", "terminal"},
-    "worker": {"activities", "carrier", "engine", "privacy", "settings", "store", "workflows", "cli"},
+    "worker": {"activities", "carrier", "engine", "privacy", "process", "settings", "store", "workflows"},
     "doctor": {"bootstrap", "carrier", "engine", "settings", "store", "workflows"},
 }
 

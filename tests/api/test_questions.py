@@ -64,3 +64,12 @@ async def test_the_openapi_document_has_examples_that_work(world: World) -> None
     assert "422" not in operation["responses"]
     assert operation["security"]
     assert re.search("Bearer", str(document["components"]["securitySchemes"]), re.IGNORECASE)
+
+
+async def test_the_documentation_loads_nothing_from_elsewhere(world: World) -> None:
+    page = (await world.http.get("/docs")).text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert sources
+    for source in sources:
+        assert source.startswith("/"), source
+        assert (await world.http.get(source)).status_code == 200

@@ -1,0 +1,41 @@
+"""How every process of ours begins and ends."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from privacy.logs import configure_logs
+from settings import Settings, SettingsError, load_settings
+
+errors = Console(stderr=True)
+
+# These write URLs, headers or parameters, in which numbers and tokens stand.
+QUIET = ("twilio", "aiohttp", "sqlalchemy", "alembic", "aiosqlite", "asyncio", "httpx", "httpcore")
+
+
+def prepared() -> Settings:
+    """The settings, with the log set up; ends the process with one line per mistake, and code 2."""
+    try:
+        settings = load_settings()
+    except SettingsError as wrong:
+        for problem in wrong.problems:
+            errors.print(f"[red]setting[/] {problem}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    configure_logs(as_json=settings.logs_as_json, level=settings.log_level, quiet=QUIET)
+    return settings
+
+
+def run_to_end(work: Coroutine[Any, Any, int | None]) -> NoReturn:
+    """Runs to the end and leaves with its code."""
+    leave(asyncio.run(work) or 0)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends without the interpreter's shutdown, in which Temporal's runtime may crash (sdk-python issue 300)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
