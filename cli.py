@@ -18,22 +18,9 @@ console = Console()
 @app.command()
 def api() -> None:
     """Serve HTTP: events, callbacks, questions."""
-    import uvicorn
+    from api.server import server
 
-    from api.app import create_app
-
-    settings = prepared()
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # signatures are checked over PUBLIC_BASE_URL, whatever a proxy says
-        timeout_keep_alive=75,  # longer than load balancers keep theirs, so that we are not the one who hangs up
-        timeout_graceful_shutdown=10,
-    )
+    server(prepared()).run()
     leave(0)
 
 

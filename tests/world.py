@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
-from api.app import create_app
+from api.server import server
 from bootstrap import bootstrap
 from devstack.processes import free_ports
 from devstack.stack import Stack
@@ -143,26 +142,30 @@ async def living(settings: Settings, client: Client, phones: Phones) -> AsyncIte
         parts = await stack.enter_async_context(collaborators(settings, database))
         for worker in workers(client, parts):
             await stack.enter_async_context(worker)
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(settings), port=settings.port, log_config=None, access_log=False)
-        )
-        serving = asyncio.create_task(server._serve())
-        await started(server)
+        await stack.enter_async_context(serving(settings))
         world = World(settings, client, database, phones)
         try:
             yield world
         finally:
             await world.http.aclose()
-            server.should_exit = True
-            await serving
 
 
-async def started(server: uvicorn.Server) -> None:
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[None]:
+    """The API, listening on its port."""
+    api = server(settings)
+    task = asyncio.create_task(api._serve())
     for _ in range(500):
-        if server.started:
-            return
+        if api.started:
+            break
         await asyncio.sleep(0.02)
-    raise AssertionError("the API did not start")
+    else:
+        raise AssertionError("the API did not start")
+    try:
+        yield
+    finally:
+        api.should_exit = True
+        await task
 
 
 async def bootstrapped(settings: Settings, client: Client) -> list[str]:

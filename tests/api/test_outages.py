@@ -5,19 +5,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
-from api.app import create_app
-from settings import Settings
 from tests.api.test_callbacks import call_back, form
-from tests.world import KEY, Phones, World, free_port, migrated, settings_for, started
-
-
-async def served(settings: Settings) -> tuple[uvicorn.Server, asyncio.Task[None]]:
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=settings.port, log_config=None))
-    task = asyncio.create_task(server._serve())
-    await started(server)
-    return server, task
+from tests.world import KEY, Phones, World, free_port, migrated, serving, settings_for
 
 
 @pytest.fixture
@@ -25,12 +15,10 @@ async def without_temporal(tmp_path: Path, world: World):
     """An API whose Temporal is nowhere."""
     settings = settings_for(tmp_path, port=free_port(), temporal_address=f"127.0.0.1:{free_port()}")
     await migrated(settings.database)
-    server, task = await served(settings)
-    lonely = World(settings, world.client, world.database, Phones(world.phones.url))
-    yield lonely
-    await lonely.http.aclose()
-    server.should_exit = True
-    await task
+    async with serving(settings):
+        lonely = World(settings, world.client, world.database, Phones(world.phones.url))
+        yield lonely
+        await lonely.http.aclose()
 
 
 @pytest.mark.parametrize("prefer", ["", "wait=30"])
@@ -69,8 +57,7 @@ async def test_without_its_database_events_are_taken_all_the_same(world: World, 
         temporal_address=world.settings.temporal_address,
         database_url="postgresql://nobody:nothing@127.0.0.1:1/none",
     )
-    server, task = await served(settings)
-    try:
+    async with serving(settings):
         event = world.event()
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{settings.port}", headers={"Authorization": f"Bearer {KEY}"}, timeout=10
@@ -83,6 +70,3 @@ async def test_without_its_database_events_are_taken_all_the_same(world: World, 
             assert (await http.get("/readyz")).json()["database"] == "cannot be reached"
         await world.until(event["eventId"], "delivered")
         assert await world.phones.requests(event["phone"]) == 1
-    finally:
-        server.should_exit = True
-        await task

@@ -1,0 +1,28 @@
+"""The HTTP server that the API runs in."""
+
+import uvicorn
+
+from api.app import create_app
+from settings import Settings
+
+# Longer than load balancers (60 s as a rule) and clients keep an idle connection, so that they hang up first: a server
+# that does loses the request that is already on its way.
+KEEP_ALIVE_SECONDS = 75
+GRACEFUL_SHUTDOWN_SECONDS = 10
+
+
+def server(settings: Settings) -> uvicorn.Server:
+    """The API, ready to run on HOST and PORT."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # signatures are checked over PUBLIC_BASE_URL, whatever a proxy says
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        )
+    )
