@@ -1,11 +1,11 @@
-# The four commands of the README. Each sets up what it needs, in .venv, and only once.
+# The commands of the README. Each sets up what it needs, in .venv, and only once.
 
 # The first Python that runs and is new enough; a name alone may be a shim without one behind it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test up install lint lock
+.PHONY: demo test up install lint lock chaos guards
 
 demo: install
 	@$(BIN)/heliograph demo
@@ -15,6 +15,14 @@ up: install
 
 test: install lint
 	@$(BIN)/python -m pytest
+
+# The fault campaign in its long form, about a quarter of an hour: make chaos EVENTS=5000 SEED=42
+chaos: install
+	@$(BIN)/python -m tests.chaos --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED))
+
+# Takes each guard out, one at a time, and sees the test fail that names it.
+guards: install
+	@$(BIN)/python -m tests.guards
 
 lint: install
 	@$(BIN)/ruff check --quiet .

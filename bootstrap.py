@@ -9,18 +9,29 @@ from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
     RegisterNamespaceRequest,
     UpdateNamespaceRequest,
     UpdateTaskQueueConfigRequest,
 )
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
+from engine import retention
 from settings import Settings
 from store.database import Database
 from store.migrate import migrate
 from workflows import names, search_attributes
+from workflows.reconciliation import Reconciliation
 
 
 class BootstrapError(Exception):
@@ -37,12 +48,7 @@ async def bootstrap(settings: Settings, client: Client, database: Database) -> A
     yield await _namespace(client, timedelta(days=settings.idempotency_window_days))
     yield await _search_attributes(client)
     yield await _send_rate(client, settings.send_rate_per_second)
-
-
-async def retention(client: Client) -> timedelta:
-    """How long the namespace keeps closed workflows, and so refuses their IDs. Raises RPCError."""
-    answer = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
-    return answer.config.workflow_execution_retention_ttl.ToTimedelta()
+    yield await _schedule(client, timedelta(seconds=settings.reconcile_every_seconds))
 
 
 async def missing_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType]:
@@ -125,3 +131,24 @@ async def _send_rate(client: Client, per_second: float | None) -> str:
     request.update_queue_rate_limit.reason = "SEND_RATE_PER_SECOND"
     await client.workflow_service.update_task_queue_config(request)
     return f"send rate: {per_second:g} per second on the queue {names.SEND_QUEUE}"
+
+
+async def _schedule(client: Client, every: timedelta) -> str:
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(Reconciliation.run, id=names.RECONCILIATION, task_queue=names.TASK_QUEUE),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        # A sweep that takes long is not overtaken, and those missed while Temporal was away are not made up for.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+    try:
+        await client.create_schedule(names.RECONCILIATION, schedule)
+        return f"reconciliation: every {every.total_seconds():g} s"
+    except ScheduleAlreadyRunningError:
+        pass
+    handle = client.get_schedule_handle(names.RECONCILIATION)
+    found = (await handle.describe()).schedule
+    if [interval.every for interval in found.spec.intervals] == [every]:
+        return f"reconciliation: every {every.total_seconds():g} s"
+    schedule.state = found.state  # paused by an operator, it stays paused
+    await handle.update(lambda _: ScheduleUpdate(schedule))
+    return f"reconciliation: now every {every.total_seconds():g} s"

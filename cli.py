@@ -108,6 +108,19 @@ def send(
 
 
 @app.command()
+def resend(
+    event_id: Annotated[str, typer.Argument(help="The eventId.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the timeline.")],
+    force: Annotated[bool, typer.Option("--force", help="Although it may have been sent, or was delivered.")] = False,
+    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+) -> None:
+    """Send the text of an event again."""
+    from client import order_again
+
+    run_to_end(order_again(prepared(), console, event_id, reason, force, key))
+
+
+@app.command()
 def trace(identifier: Annotated[str, typer.Argument(help="An eventId, or a Message SID (SM… or MM…).")]) -> None:
     """Tell the whole story of one notification."""
     from client import tell

@@ -1,8 +1,9 @@
-"""What `heliograph send` and `heliograph trace` do."""
+"""What `heliograph send`, `heliograph resend` and `heliograph trace` do."""
 
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from rich.console import Console
@@ -44,6 +45,17 @@ async def post(settings: Settings, console: Console, kind: str, fields: list[str
     status, answer = await _asked(console, Api(settings, key), "POST", f"/api/{kind}-sms", event, wait)
     console.print_json(data=answer)
     return 0 if status in (200, 202) else 1
+
+
+async def order_again(
+    settings: Settings, console: Console, event_id: str, reason: str, force: bool, key: str | None
+) -> int:
+    """Orders another leg and prints the answer. 0 when it was ordered."""
+    order = {"reason": reason, "force": force}
+    path = f"/api/notifications/{quote(event_id, safe='')}/resend"
+    status, answer = await _asked(console, Api(settings, key), "POST", path, order)
+    console.print_json(data=answer)
+    return 0 if status == 200 else 1
 
 
 async def _asked(

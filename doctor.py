@@ -15,10 +15,10 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from bootstrap import BootstrapError, missing_search_attributes, retention
+from bootstrap import BootstrapError, missing_search_attributes
 from carrier.errors import CarrierError
 from carrier.messages import Messages
-from engine import connect
+from engine import connect, retention
 from settings import Settings
 from store.database import Database
 from workflows import names
@@ -57,6 +57,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Temporal", Verdict.GOOD, settings.temporal_address)
     yield await _namespace(client, settings)
     yield await _search_attributes(client)
+    yield await _reconciliation(client)
     for queue, kind in (
         (names.TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
         (names.SEND_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
@@ -160,6 +161,21 @@ async def _search_attributes(client: Client) -> Finding:
     if missing:
         return Finding("search attributes", Verdict.BAD, f"missing: {', '.join(missing)}", "run `heliograph bootstrap`")
     return Finding("search attributes", Verdict.GOOD, "all are there")
+
+
+async def _reconciliation(client: Client) -> Finding:
+    what = "reconciliation"
+    try:
+        found = (await client.get_schedule_handle(names.RECONCILIATION).describe()).schedule
+    except RPCError as error:
+        return Finding(what, Verdict.BAD, f"no schedule ({error.status.name.lower()})", "run `heliograph bootstrap`")
+    if found.state.paused:
+        return Finding(
+            what, Verdict.WARNING, "the schedule is paused: lost callbacks and lost workflows are not made up for",
+            f"`temporal schedule toggle --unpause -s {names.RECONCILIATION}`",
+        )  # fmt: skip
+    every = found.spec.intervals[0].every.total_seconds() if found.spec.intervals else 0
+    return Finding(what, Verdict.GOOD, f"every {every:g} s")
 
 
 async def _workers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> Finding:

@@ -5,6 +5,7 @@ import dataclasses
 from datetime import timedelta
 
 import structlog
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
@@ -55,3 +56,9 @@ async def connect_when_up(settings: Settings, *, pause: float = 1.0) -> Client:
             log.warning("waiting for Temporal", address=settings.temporal_address)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 10.0)
+
+
+async def retention(client: Client) -> timedelta:
+    """How long the namespace keeps closed workflows, and so refuses their IDs. Raises RPCError."""
+    answer = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    return answer.config.workflow_execution_retention_ttl.ToTimedelta()

@@ -133,6 +133,8 @@ class Settings(BaseSettings):
 
     allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
     idempotency_window_days: int = Field(30, ge=1, le=365)
+    reconcile_every_seconds: int = Field(300, ge=5, le=86_400)
+    reconcile_after_seconds: int = Field(600, ge=5, le=86_400)
 
     events_webhook_url: WebhookUrl | None = None
     events_webhook_secret: WebhookSecret | None = None

@@ -33,6 +33,10 @@ WORDS = {
     "told_caller": "caller told",
     "suppressed": "not allowed",
     "expired": "too old",
+    "resend": "ordered again",
+    "restarted": "workflow started again",
+    "reconciled": "found in Temporal",
+    "abandoned": "ended by hand",
 }
 
 

@@ -15,17 +15,22 @@ from temporalio.worker import Worker
 
 from activities.deliver import Deliver
 from activities.look_up import LookUp
+from activities.reconcile import Reconcile
 from activities.webhooks import Endpoint, Webhooks
 from carrier.messages import Messages
 from engine import connect_when_up
 from privacy.encryption import KeyRing
 from process import prepared, run_to_end
 from settings import Settings
+from store.cases import Cases
 from store.database import Database
 from store.ledger import Ledger
 from store.timeline import Timeline
 from workflows import names
+from workflows.dispatch import Dispatch
 from workflows.notification import SEND_TAKES_AT_MOST, Notification
+from workflows.operator_notice import OperatorNotice
+from workflows.reconciliation import Reconciliation
 
 # Longer than a send: a stopping worker lets its POSTs finish, whose outcome would be unknown otherwise.
 GRACE = SEND_TAKES_AT_MOST + timedelta(seconds=10)
@@ -41,15 +46,17 @@ class Collaborators:
     deliver: Deliver
     look_up: LookUp
     webhooks: Webhooks
+    reconcile: Reconcile
 
 
 @asynccontextmanager
-async def collaborators(settings: Settings, database: Database) -> AsyncIterator[Collaborators]:
+async def collaborators(settings: Settings, database: Database, client: Client) -> AsyncIterator[Collaborators]:
     """Builds the activities from the settings, and closes what they hold at the end."""
     async with AsyncExitStack() as stack:
         messages = Messages(settings)
         stack.push_async_callback(messages.close)
-        ledger = Ledger(database, KeyRing(settings.encryption_keys))
+        ring = KeyRing(settings.encryption_keys)
+        ledger = Ledger(database, ring)
         timeline = Timeline(database)
         look_up = LookUp(ledger, timeline, messages)
         yield Collaborators(
@@ -62,6 +69,13 @@ async def collaborators(settings: Settings, database: Database) -> AsyncIterator
                 ui=settings.temporal_ui_url,
                 namespace=settings.temporal_namespace,
             ),
+            reconcile=Reconcile(
+                Cases(database, ring),
+                timeline,
+                look_up,
+                Dispatch(client),
+                quiet=timedelta(seconds=settings.reconcile_after_seconds),
+            ),
         )
 
 
@@ -71,11 +85,12 @@ def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[
         Worker(
             client,
             task_queue=names.TASK_QUEUE + suffix,
-            workflows=[Notification],
+            workflows=[Notification, OperatorNotice, Reconciliation],
             activities=[
                 parts.look_up.ask_carrier,
                 parts.webhooks.tell_operators,
                 parts.webhooks.report_to_caller,
+                parts.reconcile.reconcile,
             ],
             graceful_shutdown_timeout=GRACE,
             max_cached_workflows=5_000,  # 35 KB each; every text on its way is one
@@ -106,7 +121,7 @@ async def run(settings: Settings) -> None:
             ready.cancel()
             return
         client = ready.result()
-        parts = await stack.enter_async_context(collaborators(settings, database))
+        parts = await stack.enter_async_context(collaborators(settings, database, client))
         for worker in workers(client, parts):
             await stack.enter_async_context(worker)
         log.info("working", namespace=client.namespace, temporal=settings.temporal_address, twilio=settings.twilio_url)

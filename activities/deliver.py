@@ -16,6 +16,7 @@ from activities.look_up import LookUp
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
 from carrier.messages import Created, Messages
 from notifications.notification import Leg, Receipt
+from notifications.policy import WhenUnknown
 from notifications.status import DeliveryStatus
 from store.ledger import Claim, Ledger, LegState
 from store.timeline import Entry
@@ -23,6 +24,9 @@ from workflows import names
 
 HEARTBEAT_EVERY = 4.0  # seconds; a fast send needs none
 SERVER_ERROR_DELAYS = (5.0, 15.0, 45.0, 120.0)  # seconds; the list lags, so the look-up must not come at once
+# Seconds between look-ups of a leg that Twilio answered with 5xx; after the last one it is posted again. Where a lost
+# text is worse than a second one, one look is enough.
+LOOK_AGAIN_AFTER = {WhenUnknown.HOLD: (20.0, 60.0), WhenUnknown.RESEND: ()}
 LEDGER_TRIES = (0.1, 0.5, 2.0)  # seconds between tries to write down what Twilio has answered
 
 log = structlog.stdlib.get_logger("heliograph.deliver")
@@ -60,6 +64,7 @@ class Deliver:
         if not claim.granted and claim.state is LegState.IN_DOUBT:
             if (receipt := await self._look_it_up(leg, claim)) is not None:
                 return receipt
+            await self._be_patient(leg)
             claim = await self._ledger.claim_after_look_up(leg, claimant, attempt)
         if not claim.granted:
             return await self._earlier_answer(leg, claim)
@@ -73,6 +78,14 @@ class Deliver:
             raise _failure(
                 names.SERVER_ERROR, "Could not look it up yet.", error.code, retry_after=error.retry_after, final=False
             ) from None
+
+    async def _be_patient(self, leg: Leg) -> None:
+        """Lets a leg that was not found pass only when it was looked up often enough: the list lags behind."""
+        looks = await self._ledger.looked_in_vain(leg)
+        pauses = LOOK_AGAIN_AFTER[leg.request.policy.when_unknown]
+        if looks <= len(pauses):
+            says = "Twilio answered 5xx and does not list it (yet)."
+            raise _failure(names.SERVER_ERROR, says, retry_after=pauses[looks - 1], final=False)
 
     async def _earlier_answer(self, leg: Leg, claim: Claim) -> Receipt:
         """An earlier attempt, run or Reset has been here: its answer stands, and nothing is sent."""

@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from carrier.errors import Refused
+from carrier.errors import OutcomeUnknown, Refused
 from carrier.messages import Messages
 from notifications.notification import CarrierReport, Inquiry, Leg, Receipt
 from store.ledger import Claim, Ledger, LegState
@@ -21,39 +21,61 @@ class LookUp:
     @activity.defn(name=names.ASK_CARRIER)
     async def ask_carrier(self, leg: Leg) -> Inquiry:
         """What ledger and Twilio together know of a leg. Raises CarrierError when Twilio cannot be asked."""
+        inquiry = await self.ask(leg)
+        if inquiry.report is not None:
+            await self.note(leg, inquiry.report)
+        elif inquiry.posted:
+            nothing = Entry("asked", detail="Twilio knows nothing of it (yet)")
+            await self._timeline.note(leg.request.event_id, nothing)
+        return inquiry
+
+    async def ask(self, leg: Leg) -> Inquiry:
+        """The same, without a word in the timeline."""
         row = await self._ledger.look(leg)
         if row is None or row.state in (LegState.RELEASED, LegState.REFUSED):
             return Inquiry(posted=False)
-        report = await self._ask_by_sid(row.sid) if row.sid else await self._find(leg, row)
-        event_id = leg.request.event_id
-        if report is None:
-            await self._timeline.note(event_id, Entry("asked", sid=row.sid, detail="Twilio knows nothing of it (yet)"))
-            return Inquiry(posted=True)
+        try:
+            report = await self._ask_by_sid(leg, row.sid) if row.sid else await self._find(leg, row)
+        except _Ambiguous:
+            report = None
+        return Inquiry(posted=True, report=report)
+
+    async def note(self, leg: Leg, report: CarrierReport) -> None:
+        """Writes down what Twilio has answered."""
         await self._timeline.note(
-            event_id,
+            leg.request.event_id,
             Entry("asked", sid=report.sid, carrier_status=report.carrier_status, error_code=report.error_code),
             status=report.status,
             error_code=report.error_code,
         )
-        return Inquiry(posted=True, report=report)
 
     async def settle(self, leg: Leg, row: Claim) -> Receipt | None:
-        """The receipt of a leg in doubt, if Twilio has the message after all. Raises CarrierError."""
+        """The receipt of a leg in doubt, if Twilio has the message after all.
+
+        Raises CarrierError: Twilio cannot be asked, or cannot be understood; then nobody knows.
+        """
         report = await self._find(leg, row)
         return None if report is None else Receipt(sid=report.sid, carrier_status=report.carrier_status)
 
-    async def _ask_by_sid(self, sid: str) -> CarrierReport | None:
+    async def _ask_by_sid(self, leg: Leg, sid: str) -> CarrierReport | None:
         try:
-            return await self._messages.fetch(sid)
+            report = await self._messages.fetch(sid)
         except Refused:
             return None
+        return report and report.model_copy(update={"leg": leg.number})
 
     async def _find(self, leg: Leg, row: Claim) -> CarrierReport | None:
         request = leg.request
         for report in await self._messages.find(to=request.recipient.phone, body=request.body, since=row.claimed_at):
             if await self._timeline.event_of(report.sid) not in (None, request.event_id):
                 continue  # another event's text to the same person, word for word
+            if await self._ledger.rivals(leg):
+                raise _Ambiguous("It may be another event's text to the same person; a callback will tell.")
             entry = Entry("found", sid=report.sid, carrier_status=report.carrier_status)
             if await self._ledger.accepted(leg, report.sid, report.carrier_status, entry):
-                return report
+                return report.model_copy(update={"leg": leg.number})
         return None
+
+
+class _Ambiguous(OutcomeUnknown):
+    """A message was found that may be this leg's, or that of another event in doubt."""

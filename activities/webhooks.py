@@ -36,6 +36,18 @@ _SAYS = {
         "It may or may not have been sent, and neither a callback nor Twilio's list tells.",
         "Look for it in Twilio's message log; do not send it again before you know.",
     ),
+    EscalationReason.DUPLICATE: (
+        "Two messages report for this one text: the recipient may have it twice.",
+        "Look both Message SIDs up in the timeline and in Twilio's message log; tell the recipient if it matters.",
+    ),
+    EscalationReason.STUCK: (
+        "Its workflow is long past the deadline and does not move.",
+        "Open it in Temporal's UI: are workers running, and is its last task failing?",
+    ),
+    EscalationReason.ABANDONED: (
+        "Its workflow was ended by hand before anything was sent.",
+        "Nothing, if that was meant; else `heliograph resend` sends it.",
+    ),
     EscalationReason.RECOVERED: ("It was delivered after all.", "Nothing; this closes the case."),
 }
 
@@ -73,7 +85,7 @@ class Webhooks:
             kind = "recovered" if notice.reason is EscalationReason.RECOVERED else "escalated"
             await self._post(
                 self._operators,
-                f"{request.event_id}/{notice.reason}",
+                _webhook_id(request.event_id, notice.leg, notice.reason),
                 f"notification.{kind}",
                 self._told(notice),
             )
@@ -91,7 +103,7 @@ class Webhooks:
             return
         await self._post(
             self._callers,
-            f"{outcome.event_id}/final",
+            _webhook_id(outcome.event_id, outcome.leg, "final"),
             "notification.final",
             {
                 "eventId": outcome.event_id,
@@ -154,3 +166,8 @@ class Webhooks:
         except (aiohttp.ClientError, TimeoutError, OSError) as failure:
             says = f"The webhook endpoint could not be reached ({type(failure).__name__})."
         raise ApplicationError(says, type="WebhookNotTaken")
+
+
+def _webhook_id(event_id: str, leg: int, what: str) -> str:
+    """The same for every repeat, another one for a leg that an operator has ordered."""
+    return f"{event_id}/{what}" if leg == 1 else f"{event_id}/{leg}/{what}"

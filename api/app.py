@@ -11,14 +11,19 @@ from fastapi_offline import FastAPIOffline
 from api import events, notifications, operations, problems, twilio
 from api.access import Keys
 from api.desk import Desk
+from api.follow_up import FollowUp
 from api.limits import BodyLimit
 from api.request_log import RequestLog
 from carrier.signature import Signatures
 from engine import connect
-from privacy.encryption import KeyedHash
+from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
+from store.cases import Cases
 from store.database import Database
+from store.ledger import Ledger
+from store.resends import Resends
 from store.timeline import Timeline
+from workflows.dispatch import Dispatch
 
 log = structlog.stdlib.get_logger("heliograph.api")
 
@@ -36,12 +41,17 @@ def create_app(settings: Settings) -> FastAPI:
         database = Database(settings.database)
         client = await connect(settings, lazy=True, patient=False)
         app.state.database = database
+        app.state.client = client
+        app.state.window = timedelta(days=settings.idempotency_window_days)
+        dispatch, ring = Dispatch(client), KeyRing(settings.encryption_keys)
+        app.state.follow_up = FollowUp(dispatch, Cases(database, ring), Resends(database))
         app.state.desk = Desk(
-            client,
+            dispatch,
+            Ledger(database, ring),
             Timeline(database),
             KeyedHash(settings.hash_key),
             report_to_callers=settings.events_webhook_url is not None,
-            window=timedelta(days=settings.idempotency_window_days),
+            window=app.state.window,
         )
         _warn(settings)
         log.info("serving", url=settings.base_url, temporal=settings.temporal_address)

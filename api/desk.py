@@ -10,27 +10,24 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import (
-    Client,
     WithStartWorkflowOperation,
-    WorkflowExecutionDescription,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from api.problems import Problem, Unavailable
 from notifications import phone
 from notifications.event import Event
-from notifications.notification import CarrierReport, NotificationRequest, Outcome, Recipient
-from notifications.operator_text import OperatorText
+from notifications.notification import NotificationRequest, Outcome, Recipient
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
+from store.ledger import Ledger
 from store.timeline import Record, Timeline
 from workflows import names, search_attributes
-from workflows.notification import Notification
+from workflows.dispatch import Dispatch
 
 PATIENCE = 2.5  # seconds for one call to Temporal; a caller hears of an outage within three
 DATABASE_PATIENCE = 2.0  # seconds
@@ -69,9 +66,17 @@ class Desk:
     """Temporal's workflow ID is the first guard against a repeat; the ledger answers after retention too."""
 
     def __init__(
-        self, client: Client, timeline: Timeline, hashes: KeyedHash, *, report_to_callers: bool, window: timedelta
+        self,
+        dispatch: Dispatch,
+        ledger: Ledger,
+        timeline: Timeline,
+        hashes: KeyedHash,
+        *,
+        report_to_callers: bool,
+        window: timedelta,
     ) -> None:
-        self.client = client
+        self.dispatch = dispatch
+        self._ledger = ledger
         self.timeline = timeline
         self._hashes = hashes
         self._report_to_callers = report_to_callers
@@ -95,42 +100,25 @@ class Desk:
         except WorkflowAlreadyStartedError:
             return Taken(_same(await self._found(request.event_id), request), duplicate=True)
         except (RPCError, RuntimeError, TimeoutError) as failure:
-            log.warning("Temporal did not take it", event_id=request.event_id, error=_what(failure))
+            log.warning("Temporal did not take it", event_id=request.event_id, error=what(failure))
             raise Unavailable("Temporal") from None
 
     async def look(self, event_id: str) -> Known | None:
         """What Temporal knows of an event that the database does not (yet) know. Raises Unavailable."""
         try:
             async with asyncio.timeout(PATIENCE):
-                description = await self.client.get_workflow_handle(event_id).describe()
-                return Known(
-                    event_id,
-                    (await _memo(description)).get("contentHash"),
-                    DeliveryStatus(_attribute(description, search_attributes.STATUS) or DeliveryStatus.PENDING),
-                    _attribute(description, search_attributes.MESSAGE_SID),
-                    _attribute(description, search_attributes.ERROR_CODE),
-                )
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
+                run = await self.dispatch.run(event_id)
+        except (RPCError, RuntimeError, TimeoutError):
             raise Unavailable("Temporal") from None
-        except (RuntimeError, TimeoutError):
-            raise Unavailable("Temporal") from None
-
-    async def signal_final(self, event_id: str, report: CarrierReport) -> bool:
-        """Hands a final status to its workflow; False when none is open (any more). Raises Unavailable."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self.client.get_workflow_handle(event_id).signal(names.FINAL_STATUS, report)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            log.warning("Temporal did not take a final status", event_id=event_id, error=_what(error))
-            raise Unavailable("Temporal") from None
-        except (RuntimeError, TimeoutError) as failure:
-            log.warning("Temporal did not take a final status", event_id=event_id, error=_what(failure))
-            raise Unavailable("Temporal") from None
-        return True
+        if run is None:
+            return None
+        return Known(
+            event_id,
+            run.content_hash,
+            DeliveryStatus(run.attributes.get(search_attributes.STATUS) or DeliveryStatus.PENDING),
+            run.attributes.get(search_attributes.MESSAGE_SID),
+            run.attributes.get(search_attributes.ERROR_CODE),
+        )
 
     def _check_age(self, event: Event) -> None:
         if event.occurred_at is not None and event.occurred_at < datetime.now(UTC) - self._window:
@@ -174,28 +162,29 @@ class Desk:
             async with asyncio.timeout(DATABASE_PATIENCE):
                 return await self.timeline.record(event_id)
         except (SQLAlchemyError, OSError, TimeoutError) as failure:
-            log.warning("the database did not answer", event_id=event_id, error=_what(failure))
+            log.warning("the database did not answer", event_id=event_id, error=what(failure))
             return None
 
     async def _start(self, request: NotificationRequest) -> Taken:
         async with asyncio.timeout(PATIENCE):
-            await self.client.start_workflow(
-                Notification.run, request, id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE, **_options(request)
-            )
+            await self.dispatch.start(request)
+        await self._write_down(request)
         return Taken(Known(request.event_id, request.content_hash, DeliveryStatus.PENDING), duplicate=False)
 
+    async def _write_down(self, request: NotificationRequest) -> None:
+        """From now on SQL knows of it too, should Temporal lose it. Without the database the send writes it down."""
+        try:
+            async with asyncio.timeout(DATABASE_PATIENCE):
+                await self._ledger.open(request)
+        except (SQLAlchemyError, OSError, TimeoutError) as failure:
+            log.warning("the database did not take the event", event_id=request.event_id, error=what(failure))
+
     async def _start_and_wait(self, request: NotificationRequest, wait: float) -> Taken:
-        start = WithStartWorkflowOperation(
-            Notification.run,
-            request,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            **_options(request),
-        )
+        start = self.dispatch.with_start(request)
         try:
             async with asyncio.timeout(wait):
                 # A fixed update ID: repeats attach to the first one's answer, after the workflow has closed too.
-                outcome: Outcome = await self.client.execute_update_with_start_workflow(
+                outcome: Outcome = await self.dispatch.client.execute_update_with_start_workflow(
                     names.ACCEPTED, start_workflow_operation=start, id=names.ACCEPTED, result_type=Outcome
                 )
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowUpdateFailedError):
@@ -223,18 +212,6 @@ async def _forget(start: WithStartWorkflowOperation[Any, Any]) -> None:
         handle.exception()
 
 
-def _options(request: NotificationRequest) -> dict[str, Any]:
-    recipient = request.recipient
-    return {
-        "id": request.event_id,
-        "task_queue": names.TASK_QUEUE,
-        "search_attributes": search_attributes.at_start(request),
-        "memo": {"contentHash": request.content_hash},
-        "static_summary": OperatorText(f"{request.kind} to {recipient.masked} ({recipient.country})"),
-        "priority": Priority(priority_key=int(request.policy.priority), fairness_key=request.caller),
-    }
-
-
 def _same(known: Known, request: NotificationRequest) -> Known:
     if known.content_hash is not None and known.content_hash != request.content_hash:
         raise Problem(
@@ -249,15 +226,7 @@ def _known(record: Record) -> Known:
     return Known(record.event_id, record.content_hash, record.status, record.sid, record.error_code)
 
 
-async def _memo(description: WorkflowExecutionDescription) -> dict[str, Any]:
-    return dict(await description.memo())
-
-
-def _attribute(description: WorkflowExecutionDescription, key: Any) -> Any:
-    return description.typed_search_attributes.get(key)
-
-
-def _what(failure: BaseException) -> str:
+def what(failure: BaseException) -> str:
     if isinstance(failure, RPCError):
         return f"{failure.status.name}: {failure.message}"
     return type(failure).__name__

@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.access import Caller
 from api.desk import Desk
+from api.follow_up import FollowUp
 from api.problems import Problem, Unavailable, responses
 from notifications.causes import cause_of
-from notifications.event import EventId
+from notifications.event import EventId, Printable
 from notifications.status import DeliveryStatus
 from store.timeline import Entry, Record
 
@@ -46,6 +47,34 @@ class CauseOfFailure(_Answer):
     url: str
 
 
+class ResendOrder(_Answer):
+    """Why a text is to be sent again."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    reason: Annotated[
+        Printable,
+        Field(
+            min_length=3,
+            max_length=200,
+            description="For the timeline. Phone numbers in it are masked.",
+            examples=["the recipient changed handsets"],
+        ),
+    ]
+    force: Annotated[
+        bool,
+        Field(strict=True, description="Send it although it was delivered, is on its way, or may have been sent."),
+    ] = False
+
+
+class Resent(_Answer):
+    """The new leg."""
+
+    event_id: str
+    leg: Annotated[int, Field(description="2 for the first text that was ordered again, and so on.")]
+    status: DeliveryStatus
+
+
 class NotificationStory(_Answer):
     """All that is known of a notification."""
 
@@ -57,6 +86,7 @@ class NotificationStory(_Answer):
     country: str | None = None
     attempts: int = 0
     escalated: str | None = None
+    duplicate_send: bool | None = None
     accepted_at: datetime | None = None
     updated_at: datetime | None = None
     error: CauseOfFailure | None = None
@@ -67,6 +97,14 @@ class NotificationStory(_Answer):
 async def notification(event_id: EventId, request: Request, caller: Caller) -> NotificationStory:
     """Status, Message SID, attempts, error with what to do about it, and the timeline."""
     return await _story(request.app.state.desk, event_id)
+
+
+@router.post("/notifications/{event_id}/resend", responses=responses(400, 401, 404, 409, 503))
+async def resend(event_id: EventId, order: ResendOrder, request: Request, caller: Caller) -> Resent:
+    """Sends the text again, as another leg under the same event. Who ordered it and why goes into the timeline."""
+    follow_up: FollowUp = request.app.state.follow_up
+    leg = await follow_up.resend(event_id, caller=caller, reason=order.reason, force=order.force)
+    return Resent(event_id=event_id, leg=leg, status=DeliveryStatus.PENDING)
 
 
 @router.get("/messages/{sid}", responses=responses(401, 404, 503), response_model_exclude_none=True)
@@ -108,6 +146,7 @@ def _told(record: Record, entries: list[Entry]) -> NotificationStory:
         country=record.country,
         attempts=record.attempts,
         escalated=record.escalated,
+        duplicate_send=record.duplicate_send or None,
         accepted_at=record.accepted_at,
         updated_at=record.updated_at,
         error=_cause(record.error_code),

@@ -1,15 +1,16 @@
 """For those who run it: alive, ready, metrics."""
 
 import asyncio
-from typing import Any
+from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.desk import Desk
+from engine import retention
 from store.database import Database
 
 router = APIRouter(tags=["operations"])
@@ -27,10 +28,12 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> JSONResponse:
     """Events can be taken in: the database has this version's schema and Temporal answers."""
     database: Database = request.app.state.database
-    desk: Desk = request.app.state.desk
-    checks: dict[str, Any] = {"database": await _database(database), "temporal": await _temporal(desk)}
+    client: Client = request.app.state.client
+    checks = {"database": await _database(database), "temporal": await _temporal(client)}
     ready = all(check == "ok" for check in checks.values())
-    return JSONResponse({"status": "ok" if ready else "unavailable", **checks}, 200 if ready else 503)
+    # Told, but no reason to take nothing in: beyond Temporal's retention the ledger still recognises repeats.
+    window = await _window(client, request.app.state.window) if checks["temporal"] == "ok" else "not known"
+    return JSONResponse({"status": "ok" if ready else "unavailable", **checks, "window": window}, 200 if ready else 503)
 
 
 @router.get("/metrics", response_class=Response)
@@ -47,9 +50,21 @@ async def _database(database: Database) -> str:
         return "cannot be reached"
 
 
-async def _temporal(desk: Desk) -> str:
+async def _temporal(client: Client) -> str:
     try:
         async with asyncio.timeout(PATIENCE):
-            return "ok" if await desk.client.service_client.check_health() else "not serving"
+            return "ok" if await client.service_client.check_health() else "not serving"
     except (RPCError, RuntimeError, TimeoutError):
         return "cannot be reached"
+
+
+async def _window(client: Client, window: timedelta) -> str:
+    """Whether Temporal refuses a repeated eventId for as long as IDEMPOTENCY_WINDOW_DAYS promises."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            kept = await retention(client)
+    except (RPCError, RuntimeError, TimeoutError):
+        return "not known"
+    if kept >= window:
+        return "ok"
+    return f"run `heliograph bootstrap`: closed workflows are kept {kept.days} days, the window is {window.days}"

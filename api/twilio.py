@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import FormData
 
 from api.desk import Desk
+from api.follow_up import FollowUp
 from api.metrics import CALLBACKS, FORGED, SECOND_SIDS
 from api.problems import Problem, Unavailable, responses
 from carrier.messages import CALLBACK_PATH
@@ -34,13 +35,14 @@ class StatusCallback(BaseModel):
     carrier_status: str = Field(alias="MessageStatus", pattern=r"^[a-z_]{1,30}$")
     error_code: int | None = Field(None, alias="ErrorCode")
 
-    def report(self) -> CarrierReport:
+    def report(self, leg: int) -> CarrierReport:
         return CarrierReport(
             sid=self.sid,
             carrier_status=self.carrier_status,
             # A status that is not known here still proves that Twilio has the message.
             status=from_twilio(self.carrier_status) or DeliveryStatus.SENT,
             error_code=self.error_code,
+            leg=leg,
         )
 
 
@@ -66,14 +68,18 @@ async def status_callback(form: Annotated[FormData, Depends(verified)], request:
     """Twilio tells what became of a message. Unordered, repeated, early or late: all are fine."""
     callback = _read(form)
     desk: Desk = request.app.state.desk
+    follow_up: FollowUp = request.app.state.follow_up
     event_id = request.query_params.get("eventId")
     event_id = event_id if event_id and _EVENT_ID.fullmatch(event_id) else None
-    report = callback.report()
-    recorded = await _record(desk, event_id, _leg(request), report)
+    leg = _leg(request)
+    report = callback.report(leg)
+    recorded = await _record(desk, event_id, report)
     event_id = event_id or (recorded.event_id if recorded else None)
+    if recorded is not None and recorded.second_sid and recorded.event_id is not None:
+        await follow_up.second_message(recorded.event_id, leg, report.sid)
     # Signalled even when the database is away: the workflow must not wait for what Twilio has told already.
-    if report.status.final and event_id is not None and not (recorded and recorded.second_sid):
-        await desk.signal_final(event_id, report)
+    elif report.status.final and event_id is not None:
+        await follow_up.final_status(event_id, report)
     if recorded is None:
         raise Unavailable("The database")  # Twilio calls again, and the timeline gets its entry
     log.info(
@@ -88,7 +94,7 @@ async def status_callback(form: Annotated[FormData, Depends(verified)], request:
     return Response(status_code=204)
 
 
-async def _record(desk: Desk, event_id: str | None, leg: int, report: CarrierReport) -> Recorded | None:
+async def _record(desk: Desk, event_id: str | None, report: CarrierReport) -> Recorded | None:
     entry = Entry(
         "callback",
         at=datetime.now(UTC),
@@ -97,7 +103,7 @@ async def _record(desk: Desk, event_id: str | None, leg: int, report: CarrierRep
         error_code=report.error_code,
     )
     try:
-        recorded = await desk.timeline.callback(event_id, leg, report, entry)
+        recorded = await desk.timeline.callback(event_id, report, entry)
     except (SQLAlchemyError, OSError) as failure:
         log.error("callback not recorded", event_id=event_id, sid=report.sid, error=type(failure).__name__)
         return None

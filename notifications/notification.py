@@ -40,6 +40,8 @@ class NotificationRequest(_Message):
     occurred_at: datetime | None = None
     operator_note: str | None = None
     report_to_caller: bool = False
+    leg: int = 1
+    """The leg that the workflow begins with: 1, or a later one that an operator has ordered."""
 
 
 class Leg(_Message):
@@ -68,6 +70,7 @@ class CarrierReport(_Message):
     carrier_status: str
     status: DeliveryStatus
     error_code: int | None = None
+    leg: int = 1
 
 
 class Inquiry(_Message):
@@ -84,6 +87,9 @@ class EscalationReason(StrEnum):
     SILENT = "no_final_status"
     NOT_ACCEPTED = "not_accepted"
     UNKNOWN = "unknown"
+    DUPLICATE = "duplicate_send"  # two messages report for one leg
+    STUCK = "stuck"  # its workflow is open, long past the deadline, and has told nobody
+    ABANDONED = "abandoned"  # its workflow was ended by hand before anything was sent
     RECOVERED = "delivered_late"  # closes the case that one of the others has opened
 
 
@@ -96,6 +102,21 @@ class Notice(_Message):
     sid: str | None
     error_code: int | None
     deadline: timedelta
+    leg: int = 1
+
+
+class Swept(_Message):
+    """What one sweep of the reconciliation did."""
+
+    looked_at: int = 0
+    settled: int = 0
+    """A final status that was found at Twilio, or in a workflow that had ended."""
+    restarted: int = 0
+    """Events whose workflow was gone."""
+    told: int = 0
+    """Operators were told of it."""
+    unanswered: int = 0
+    """Twilio or Temporal could not be asked; the next sweep tries again."""
 
 
 class Outcome(_Message):
@@ -106,5 +127,6 @@ class Outcome(_Message):
     sid: str | None = None
     error_code: int | None = None
     escalated: bool = False
+    leg: int = 1
     request_id: str
     content_hash: str

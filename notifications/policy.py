@@ -27,6 +27,7 @@ class WhenUnknown(StrEnum):
     """What to do with a text that may or may not have been sent, when neither callback nor look-up tells."""
 
     HOLD = "hold"  # tell an operator, never send it again by itself
+    RESEND = "resend"  # send it once more: rather twice than not at all
 
 
 class Rung(BaseModel):

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifications.notification import Leg
+from notifications.notification import Leg, NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
 from store.database import Database
@@ -41,6 +41,8 @@ class Claim:
     sid: str | None = None
     carrier_status: str | None = None
     error_code: int | None = None
+    looks: int = 0
+    """How often it was looked up in vain since Twilio answered 5xx."""
 
 
 class Ledger:
@@ -50,6 +52,11 @@ class Ledger:
         self._database = database
         self._ring = ring
 
+    async def open(self, request: NotificationRequest) -> None:
+        """Writes down that the event was accepted; once, however often it is called."""
+        async with self._database.write() as connection:
+            await self._open(connection, request, datetime.now(UTC))
+
     async def claim(self, leg: Leg, claimant: str, attempt: int) -> Claim:
         """Claims a leg that was never posted, or was released; anything else is answered, not granted.
 
@@ -58,13 +65,14 @@ class Ledger:
         """
         now = datetime.now(UTC)
         async with self._database.write() as connection:
-            await self._open(connection, leg, now)
+            await self._open(connection, leg.request, now)
             values = {
                 "event_id": leg.request.event_id,
                 "number": leg.number,
                 "state": LegState.CLAIMED,
                 "claim": claimant,
                 "claimed_at": now,
+                "looks": 0,
             }
             inserted = await connection.execute(_insert(connection, legs).values(values).on_conflict_do_nothing())
             if inserted.rowcount == 1:
@@ -76,13 +84,33 @@ class Ledger:
             return claim
 
     async def claim_after_look_up(self, leg: Leg, claimant: str, attempt: int) -> Claim:
-        """Claims a leg in doubt once a look-up has not found it at Twilio."""
+        """Claims a leg in doubt once look-ups have not found it at Twilio."""
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             claim = await self._take_up(connection, leg, claimant, now, LegState.IN_DOUBT)
             if claim.granted:
                 await self._log_claim(connection, leg, attempt, now)
             return claim
+
+    async def looked_in_vain(self, leg: Leg) -> int:
+        """Counts a look-up that did not find a leg in doubt; how many there were since the last POST."""
+        async with self._database.write() as connection:
+            await connection.execute(_row(leg).values(looks=legs.c.looks + 1))
+            return int((await connection.execute(select(legs.c.looks).where(*_is(leg)))).scalar_one())
+
+    async def rivals(self, leg: Leg) -> int:
+        """How many other events to the same recipient have a leg whose message nobody can name (yet)."""
+        query = (
+            select(func.count())
+            .select_from(legs.join(notifications))
+            .where(
+                notifications.c.recipient_hash == leg.request.recipient.hash,
+                legs.c.event_id != leg.request.event_id,
+                legs.c.state.in_((LegState.CLAIMED, LegState.IN_DOUBT, LegState.UNKNOWN)),
+            )
+        )
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def accepted(self, leg: Leg, sid: str, carrier_status: str, entry: Entry) -> bool:
         """Twilio has the leg. False when another leg owns this SID: then the message found is not ours."""
@@ -127,8 +155,7 @@ class Ledger:
         async with self._database.read() as connection:
             return (await connection.execute(select(legs.c.event_id).where(legs.c.sid == sid))).scalar()
 
-    async def _open(self, connection: AsyncConnection, leg: Leg, now: datetime) -> None:
-        request = leg.request
+    async def _open(self, connection: AsyncConnection, request: NotificationRequest, now: datetime) -> None:
         opened = await connection.execute(
             _insert(connection, notifications)
             .values(
@@ -139,10 +166,10 @@ class Ledger:
                 recipient_hash=request.recipient.hash,
                 masked_phone=request.recipient.masked,
                 country=request.recipient.country,
-                sealed_phone=self._ring.encrypt_text(request.recipient.phone),
-                sealed_body=self._ring.encrypt_text(request.body),
+                sealed_request=self._ring.encrypt_text(request.model_dump_json()),
                 status=DeliveryStatus.PENDING,
                 attempts=0,
+                duplicate_send=False,
                 consent_at=request.consent_at,
                 accepted_at=request.accepted_at,
                 updated_at=now,
@@ -163,7 +190,8 @@ class Ledger:
         row = (await connection.execute(query)).mappings().one()
         if row["state"] != free:
             return _claim(row, granted=False)
-        await connection.execute(_row(leg).values(state=LegState.CLAIMED, claim=claimant, claimed_at=now))
+        # The first claim's time stands: a look-up must go back to the first POST.
+        await connection.execute(_row(leg).values(state=LegState.CLAIMED, claim=claimant, looks=0))
         return Claim(granted=True, state=LegState.CLAIMED, claimed_at=now)
 
     async def _log_claim(self, connection: AsyncConnection, leg: Leg, attempt: int, now: datetime) -> None:
@@ -203,4 +231,5 @@ def _claim(row: Any, *, granted: bool) -> Claim:
         sid=row["sid"],
         carrier_status=row["carrier_status"],
         error_code=row["error_code"],
+        looks=row["looks"],
     )

@@ -49,16 +49,17 @@ notifications = Table(
     Column("recipient_hash", String(64), nullable=False),
     Column("masked_phone", String(20), nullable=False),
     Column("country", String(3), nullable=False),
-    Column("sealed_phone", Text, nullable=False),
-    Column("sealed_body", Text, nullable=False),
+    Column("sealed_request", Text, nullable=False),  # phone and body are in it
     Column("status", String(20), nullable=False),
     Column("sid", String(34)),
     Column("error_code", Integer),
     Column("attempts", Integer, nullable=False, default=0),
     Column("escalated", String(40)),
+    Column("duplicate_send", Boolean, nullable=False, default=False),
     Column("consent_at", UtcDateTime, nullable=False),
     Column("accepted_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("swept_at", UtcDateTime),
     Index("notifications_by_recipient", "recipient_hash", "accepted_at"),
     Index("notifications_by_status", "status", "updated_at"),
 )
@@ -74,7 +75,7 @@ legs = Table(
     Column("sid", String(34), unique=True),
     Column("carrier_status", String(20)),
     Column("error_code", Integer),
-    Index("legs_by_state", "state", "claimed_at"),
+    Column("looks", Integer, nullable=False, default=0),  # how often a leg in doubt was looked up in vain
 )
 
 timeline = Table(

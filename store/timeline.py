@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import CarrierReport
@@ -44,6 +44,7 @@ class Record:
     error_code: int | None
     attempts: int
     escalated: str | None
+    duplicate_send: bool
     accepted_at: datetime
     updated_at: datetime
 
@@ -84,16 +85,20 @@ class Timeline:
                     return str(event_id)
             return None
 
-    async def callback(self, event_id: str | None, leg: int, report: CarrierReport, entry: Entry) -> Recorded:
-        """Records a callback, learns the SID from it, and moves the status on if it is news.
+    async def callback(self, event_id: str | None, report: CarrierReport, entry: Entry) -> Recorded:
+        """Records a callback of the leg that it names, learns the SID from it, and moves the status on if it is news.
 
         `event_id` is None where the callback URL named none; then the SID tells.
         """
         async with self._database.write() as connection:
-            event_id = event_id or await self._owner(connection, report.sid)
+            leg = report.leg
             if event_id is None:
-                await append(connection, "", replace(entry, counted=False, detail="no event is known for this message"))
-                return Recorded(event_id=None, counted=False)
+                owner = await self._owner(connection, report.sid)
+                if owner is None:
+                    nobody = replace(entry, counted=False, detail="no event is known for this message")
+                    await append(connection, "", nobody)
+                    return Recorded(event_id=None, counted=False)
+                event_id, leg = owner
             mine = (legs.c.event_id == event_id, legs.c.number == leg)
             row = (
                 await connection.execute(select(legs.c.sid, legs.c.carrier_status).where(*mine).with_for_update())
@@ -106,7 +111,15 @@ class Timeline:
             else:
                 why_not = why_no_news(row.carrier_status, report.carrier_status)
                 await self._learn(connection, mine, report, news=why_not is None)
-                await advance_status(connection, event_id, report.status, sid=report.sid, error_code=report.error_code)
+                # Of an earlier leg only a delivery counts for the whole: the recipient has the text.
+                if report.status is DeliveryStatus.DELIVERED or leg == await _latest(connection, event_id):
+                    await advance_status(
+                        connection, event_id, report.status, sid=report.sid, error_code=report.error_code
+                    )
+            if second:
+                await connection.execute(
+                    update(notifications).where(notifications.c.event_id == event_id).values(duplicate_send=True)
+                )
             await append(connection, event_id, replace(entry, counted=why_not is None, detail=why_not))
             return Recorded(event_id=event_id, counted=why_not is None, second_sid=second)
 
@@ -131,8 +144,10 @@ class Timeline:
                     .values(escalated=escalated, updated_at=entry.at)
                 )
 
-    async def _owner(self, connection: AsyncConnection, sid: str) -> str | None:
-        return (await connection.execute(select(legs.c.event_id).where(legs.c.sid == sid))).scalar()
+    async def _owner(self, connection: AsyncConnection, sid: str) -> tuple[str, int] | None:
+        query = select(legs.c.event_id, legs.c.number).where(legs.c.sid == sid)
+        row = (await connection.execute(query)).first()
+        return None if row is None else (row.event_id, row.number)
 
     async def _learn(
         self, connection: AsyncConnection, mine: tuple[Any, Any], report: CarrierReport, *, news: bool
@@ -142,6 +157,12 @@ class Timeline:
         if news:
             learnt["carrier_status"] = report.carrier_status
         await connection.execute(update(legs).where(*mine).values(learnt))
+
+
+async def _latest(connection: AsyncConnection, event_id: str) -> int | None:
+    query = select(func.max(legs.c.number)).where(legs.c.event_id == event_id)
+    latest: int | None = (await connection.execute(query)).scalar()
+    return latest
 
 
 async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> None:
@@ -206,6 +227,7 @@ async def _record(connection: AsyncConnection, event_id: str) -> Record | None:
         error_code=row.error_code,
         attempts=row.attempts,
         escalated=row.escalated,
+        duplicate_send=row.duplicate_send,
         accepted_at=row.accepted_at,
         updated_at=row.updated_at,
     )

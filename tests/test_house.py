@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "terminal": set(),
     "process": {"privacy", "settings"},
     "engine": {"privacy", "settings"},
-    "bootstrap": {"settings", "store", "workflows"},
+    "bootstrap": {"engine", "settings", "store", "workflows"},
     "client": {"settings", "terminal"},
     "worker": {"activities", "carrier", "engine", "privacy", "process", "settings", "store", "workflows"},
     "doctor": {"bootstrap", "carrier", "engine", "settings", "store", "workflows"},

@@ -22,6 +22,7 @@ from settings import SIMULATOR_WEBHOOK_SECRET, Settings, load_settings
 from store.database import Database
 from store.migrate import migrate
 from worker import collaborators, workers
+from workflows.dispatch import Dispatch, Run
 
 KEY = "a-key-for-the-tests"
 PAYLOAD_KEYS = "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -118,6 +119,10 @@ class World:
         except TimeoutError:
             raise AssertionError(f"after {seconds} s it is {story}") from None
 
+    async def run(self, event_id: str) -> Run | None:
+        """The latest run of an event's workflow."""
+        return await Dispatch(self.client).run(event_id)
+
     def workflow(self, event_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(event_id)
 
@@ -139,7 +144,7 @@ async def living(settings: Settings, client: Client, phones: Phones) -> AsyncIte
     async with AsyncExitStack() as stack:
         database = Database(settings.database)
         stack.push_async_callback(database.close)
-        parts = await stack.enter_async_context(collaborators(settings, database))
+        parts = await stack.enter_async_context(collaborators(settings, database, client))
         for worker in workers(client, parts):
             await stack.enter_async_context(worker)
         await stack.enter_async_context(serving(settings))

@@ -7,8 +7,13 @@ DELIVER = "deliver"
 ASK_CARRIER = "ask-carrier"
 TELL_OPERATORS = "tell-operators"
 REPORT_TO_CALLER = "report-to-caller"
+RECONCILE = "reconcile"
+
+RECONCILIATION = "heliograph-reconciliation"  # the schedule, and its workflows' ID
 
 FINAL_STATUS = "final-status"  # signal: Twilio's final status callback
+RESEND = "resend"  # signal: an operator has ordered another leg
+SECOND_MESSAGE = "second-message"  # signal: two messages report for one leg
 ACCEPTED = "accepted"  # update: answers when Twilio has accepted or refused
 
 # Types of the failures of `deliver`.

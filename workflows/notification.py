@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy, SearchAttributeUpdate
+from temporalio.common import Priority, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -22,9 +22,10 @@ with workflow.unsafe.imports_passed_through():
         Receipt,
     )
     from notifications.operator_text import OperatorText
-    from notifications.policy import Rung
+    from notifications.policy import Rung, WhenUnknown
     from notifications.status import DeliveryStatus, advance
     from workflows import names, search_attributes
+    from workflows.retries import ASK_RETRY, SEND_RETRY, WEBHOOK_RETRY
 
 # The HTTP read time-out is at most 40 s (settings); a send may take that long and must not be called dead before.
 SEND_TAKES_AT_MOST = timedelta(seconds=60)
@@ -32,18 +33,11 @@ SEND_HEARTBEAT = timedelta(seconds=15)
 # Longer than the longest pause between attempts, so that the last attempt finds for itself that it is too late.
 STALE_MARGIN = timedelta(minutes=5)
 # When a lost answer is asked after, from the moment it was lost: Twilio's list lags.
-ASK_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
-
-SEND_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(minutes=2),
-    non_retryable_error_types=[names.REFUSED, names.SUPPRESSED, names.STALE, names.OUTCOME_UNKNOWN],
-)
-ASK_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=8
-)
-WEBHOOK_RETRY = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=10))
+# Sooner where it is sent again then.
+ASK_AFTER = {
+    WhenUnknown.HOLD: (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2)),
+    WhenUnknown.RESEND: (timedelta(seconds=3), timedelta(seconds=10), timedelta(seconds=20)),
+}
 
 _FAILED_AS = {
     names.REFUSED: DeliveryStatus.FAILED,
@@ -59,6 +53,8 @@ class Notification:
     @workflow.init
     def __init__(self, request: NotificationRequest) -> None:
         self._request = request
+        self._leg = request.leg
+        self._ordered: NotificationRequest | None = None  # another leg, by an operator
         self._status = DeliveryStatus.PENDING
         self._sid: str | None = None
         self._error_code: int | None = None
@@ -69,6 +65,14 @@ class Notification:
 
     @workflow.run
     async def run(self, request: NotificationRequest) -> Outcome:
+        course = asyncio.create_task(self._course())
+        await workflow.wait_condition(lambda: course.done() or self._ordered is not None)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._ordered is not None:
+            workflow.continue_as_new(self._ordered, search_attributes=search_attributes.at_start(self._ordered))
+        return course.result()
+
+    async def _course(self) -> Outcome:
         tasks = asyncio.create_task(self._deadline()), asyncio.create_task(self._send())
         await workflow.wait_condition(lambda: self._settled or self._past_deadline or _broken(tasks))
         for task in tasks:
@@ -80,18 +84,30 @@ class Notification:
             await self._escalate(self._reason())
             await self._listen_on()
         await self._report_to_caller()
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return self._outcome()
 
     @workflow.signal(name=names.FINAL_STATUS, description="Twilio's final status callback")
     def final_status(self, report: CarrierReport) -> None:
-        if self._sid is not None and report.sid != self._sid:
-            return  # another message of this event; the timeline has it
+        if report.leg != self._leg and report.status is not DeliveryStatus.DELIVERED:
+            return  # of an earlier leg only a delivery counts: the recipient has the text
+        if report.leg == self._leg and self._sid not in (None, report.sid):
+            return  # another message of this leg; the timeline has it, and operators are told
         self._take(report)
+
+    @workflow.signal(name=names.RESEND, description="An operator has ordered the text to be sent again")
+    def resend(self, request: NotificationRequest) -> None:
+        if request.leg > self._leg:
+            self._ordered = request
+
+    @workflow.signal(name=names.SECOND_MESSAGE, description="Two messages report for one leg")
+    def second_message(self) -> None:
+        workflow.upsert_search_attributes([search_attributes.DUPLICATE_SEND.value_set(True)])
 
     @workflow.update(name=names.ACCEPTED, description="Answers when Twilio has accepted or refused the text")
     async def accepted(self) -> Outcome:
-        await workflow.wait_condition(lambda: self._sid is not None or self._status.final or self._in_doubt)
+        await workflow.wait_condition(
+            lambda: self._sid is not None or self._status.final or self._in_doubt or self._ordered is not None
+        )
         return self._outcome()
 
     @property
@@ -104,11 +120,25 @@ class Notification:
         self._past_deadline = True
 
     async def _send(self) -> None:
-        """Sends, and races the callback: a final status that comes first ends any retry that is pending."""
+        """Sends; where nobody can tell what became of it, the kind's policy says whether it is sent once more."""
+        if await self._send_leg():
+            return
+        if self._request.policy.when_unknown is WhenUnknown.RESEND and not self._past_deadline:
+            self._leg += 1
+            self._show("It may not have been sent. Sending it once more.")
+            if await self._send_leg():
+                return
+        self._in_doubt = True
+
+    async def _send_leg(self) -> bool:
+        """Sends one leg and races the callback: a final status that comes first ends any retry that is pending.
+
+        False when nobody can tell whether Twilio has it.
+        """
         request = self._request
         delivery = workflow.start_activity(
             names.DELIVER,
-            Leg(request=request),
+            Leg(request=request, number=self._leg),
             result_type=Receipt,
             task_queue=names.SEND_QUEUE,
             summary=OperatorText(f"text {request.recipient.masked}"),
@@ -121,43 +151,43 @@ class Notification:
         await workflow.wait_condition(lambda: delivery.done() or self._status.final)
         if self._status.final:
             delivery.cancel()
-            return
+            return True
         try:
             receipt = await delivery
         except ActivityError as failure:
-            await self._take_failure(failure)
-        else:
-            self._sid = receipt.sid
-            self._move(DeliveryStatus.SENT, f"Twilio has it ({receipt.carrier_status}); waits for the handset.")
+            return await self._take_failure(failure)
+        self._sid = receipt.sid
+        self._move(DeliveryStatus.SENT, f"Twilio has it ({receipt.carrier_status}); waits for the handset.")
+        return True
 
-    async def _take_failure(self, failure: ActivityError) -> None:
+    async def _take_failure(self, failure: ActivityError) -> bool:
         cause = failure.cause
         kind = cause.type if isinstance(cause, ApplicationError) else None
         if kind in _FAILED_AS:
             assert isinstance(cause, ApplicationError)
             self._error_code = next((code for code in cause.details if isinstance(code, int)), None)
             self._move(_FAILED_AS[kind], cause.message)
-            return
-        await self._settle_unknown()
+            return True
+        return await self._settle_unknown()
 
-    async def _settle_unknown(self) -> None:
+    async def _settle_unknown(self) -> bool:
         """The send ended and nobody said how: the callback tells, else the ledger and Twilio's list are asked."""
         self._move(DeliveryStatus.UNKNOWN, "It may have been sent. Asking Twilio.")
-        for pause in ASK_AFTER:
+        for pause in ASK_AFTER[self._request.policy.when_unknown]:
             await _wait(lambda: self._sid is not None or self._past_deadline, pause, "before asking Twilio")
             if self._sid is None:
                 await self._ask_carrier()
             if self._sid is not None or self._status.final:
-                return
+                return True
             if self._past_deadline:
                 break
-        self._in_doubt = True
+        return False
 
     async def _ask_carrier(self) -> None:
         try:
             inquiry = await workflow.execute_activity(
                 names.ASK_CARRIER,
-                Leg(request=self._request),
+                Leg(request=self._request, number=self._leg),
                 result_type=Inquiry,
                 summary=OperatorText("what became of it?"),
                 start_to_close_timeout=SEND_TAKES_AT_MOST,
@@ -216,6 +246,7 @@ class Notification:
             sid=self._sid,
             error_code=self._error_code,
             deadline=self._request.policy.deliver_within,
+            leg=self._leg,
         )
         try:
             await workflow.execute_activity(
@@ -292,6 +323,7 @@ class Notification:
             sid=self._sid,
             error_code=self._error_code,
             escalated=self._escalated,
+            leg=self._leg,
             request_id=self._request.request_id,
             content_hash=self._request.content_hash,
         )

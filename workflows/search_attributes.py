@@ -13,8 +13,9 @@ CALLER = SearchAttributeKey.for_keyword("Caller")
 RECIPIENT_HASH = SearchAttributeKey.for_keyword("RecipientHash")
 ERROR_CODE = SearchAttributeKey.for_int("TwilioErrorCode")
 ESCALATED = SearchAttributeKey.for_bool("Escalated")
+DUPLICATE_SEND = SearchAttributeKey.for_bool("DuplicateSend")
 
-ALL = (KIND, STATUS, MESSAGE_SID, COUNTRY, CALLER, RECIPIENT_HASH, ERROR_CODE, ESCALATED)
+ALL = (KIND, STATUS, MESSAGE_SID, COUNTRY, CALLER, RECIPIENT_HASH, ERROR_CODE, ESCALATED, DUPLICATE_SEND)
 
 
 def at_start(request: NotificationRequest) -> TypedSearchAttributes:

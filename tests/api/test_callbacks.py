@@ -9,6 +9,7 @@ from twilio.request_validator import RequestValidator
 
 from settings import SIMULATOR_AUTH_TOKEN
 from tests.world import World
+from workflows import search_attributes
 
 SID = "SM" + "1" * 32
 
@@ -137,15 +138,33 @@ async def test_a_final_status_after_the_workflow_has_ended_is_kept(world: World)
     assert story["timeline"][-1]["detail"] == "contradicts the final status"
 
 
-async def test_a_second_message_of_an_event_is_told_apart(world: World) -> None:
+async def test_a_second_message_for_one_leg_is_recorded_flagged_counted_and_told_once(world: World) -> None:
     event = world.event()
     await world.phones.behave(event["phone"], outcome="sent")
     await world.post(event)
     await world.until(event["eventId"], "sent")
-    query = f"?eventId={event['eventId']}"
-    assert (
-        await call_back(world, query, form(MessageSid="SM" + "9" * 32, MessageStatus="delivered"))
-    ).status_code == 204
-    story = await world.story(event["eventId"])
-    assert story["status"] == "sent"
-    assert "another message" in story["timeline"][-1]["detail"]
+    query, second = f"?eventId={event['eventId']}", "SM" + "9" * 32
+    for status in ("sent", "delivered", "delivered"):
+        assert (await call_back(world, query, form(MessageSid=second, MessageStatus=status))).status_code == 204
+    story = await world.until(event["eventId"], lambda story: story.get("escalated") == "duplicate_send")
+    assert (story["status"], story["duplicateSend"]) == ("sent", True)
+    details = [entry.get("detail") or "" for entry in story["timeline"] if entry.get("sid") == second]
+    assert sum("another message" in detail for detail in details) == 3
+    [notice] = await world.phones.notices(event["eventId"])
+    assert (notice["data"]["reason"], notice["data"]["sid"]) == ("duplicate_send", second)
+    assert await world.attribute(event["eventId"], search_attributes.DUPLICATE_SEND) is True
+    assert "heliograph_second_messages_total" in (await world.http.get("/metrics")).text
+
+
+async def test_a_second_message_is_told_when_the_workflow_has_ended_too(world: World) -> None:
+    event = world.event()
+    await world.post(event)
+    await world.until(event["eventId"], "delivered")
+    await world.outcome(event)
+    assert await world.phones.notices(event["eventId"]) == []
+    query, second = f"?eventId={event['eventId']}", "SM" + "c7" * 16
+    await call_back(world, query, form(MessageSid=second, MessageStatus="delivered"))
+    await world.until(event["eventId"], lambda story: story.get("escalated") == "duplicate_send")
+    notice = world.workflow(f"notice/{event['eventId']}/1/duplicate_send")
+    flags = (await notice.describe()).typed_search_attributes
+    assert flags.get(search_attributes.DUPLICATE_SEND) is True

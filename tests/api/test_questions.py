@@ -44,7 +44,10 @@ async def test_health_and_metrics_hold_nothing_personal(world: World) -> None:
     await world.post(event)
     await world.until(event["eventId"], "delivered")
     ready = await world.http.get("/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "database": "ok", "temporal": "ok"})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ok", "database": "ok", "temporal": "ok", "window": "ok"},
+    )
     metrics = (await world.http.get("/metrics")).text
     assert 'heliograph_events_total{kind="order-shipped",result="accepted"}' in metrics
     assert event["phone"][1:] not in metrics

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap import retention
 from devstack.stack import TEMPORAL_FLAGS
+from engine import retention
 from settings import Settings, load_settings
 from tests.world import World
 from worker import GRACE

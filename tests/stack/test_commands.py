@@ -64,9 +64,12 @@ def test_make_up_runs_until_ctrl_c_and_finds_its_data_again(tmp_path: Path) -> N
         )  # fmt: skip
         assert (sent.returncode, json.loads(sent.stdout)["status"]) == (0, "sent")
         repeated = run(tmp_path, environment, "bootstrap")
-        assert (repeated.returncode, "all 8 are there" in repeated.stdout) == (0, True)
+        assert (repeated.returncode, "all 9 are there" in repeated.stdout) == (0, True)
         healthy = run(tmp_path, environment, "doctor")
         assert healthy.returncode == 0, healthy.stdout
+        for options, code in (((), 1), (("--force",), 0)):
+            again = run(tmp_path, environment, "resend", "typed-by-hand", "--reason", "lost the handset", *options)
+            assert again.returncode == code, again.stdout
         second = run(tmp_path, environment, "dev")
         assert (second.returncode, "is in use" in second.stdout) == (1, True)
     finally:
@@ -82,7 +85,7 @@ def test_make_up_runs_until_ctrl_c_and_finds_its_data_again(tmp_path: Path) -> N
         assert run(tmp_path, environment, "trace", "no-such-event").returncode == 1
         url = f"http://127.0.0.1:{environment['SIMULATOR_PORT']}/simulator/messages"
         with urllib.request.urlopen(url) as texts:
-            assert len(json.load(texts)) == 1
+            assert len(json.load(texts)) == 2
     finally:
         os.kill(process.pid, signal.SIGINT)
         process.finish(90)

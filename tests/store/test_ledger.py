@@ -107,7 +107,7 @@ async def test_an_unknown_or_refused_leg_is_never_granted_again(ledger: Ledger, 
 
 async def test_a_callback_names_the_sid_of_a_claimed_leg(ledger: Ledger, timeline: Timeline) -> None:
     await ledger.claim(leg(), "run/1", 1)
-    await timeline.callback("event-1", 1, report("sent"), Entry("callback", sid=SID))
+    await timeline.callback("event-1", report("sent"), Entry("callback", sid=SID))
     await ledger.not_sent(leg(), LegState.UNKNOWN, Entry("unknown"))  # our own answer was lost
     found = await ledger.look(leg())
     assert found is not None
@@ -124,19 +124,19 @@ async def test_a_message_belongs_to_one_event(ledger: Ledger) -> None:
 
 async def test_an_early_callback_is_not_undone_by_the_answer(ledger: Ledger, timeline: Timeline) -> None:
     await ledger.claim(leg(), "run/1", 1)
-    await timeline.callback("event-1", 1, report("delivered"), Entry("callback", sid=SID))
+    await timeline.callback("event-1", report("delivered"), Entry("callback", sid=SID))
     await ledger.accepted(leg(), SID, "queued", Entry("sent", sid=SID))
     record = await timeline.record("event-1")
     assert record is not None
     assert (record.status, record.sid) == (DeliveryStatus.DELIVERED, SID)
-    late = await timeline.callback("event-1", 1, report("sent"), Entry("callback", sid=SID))
+    late = await timeline.callback("event-1", report("sent"), Entry("callback", sid=SID))
     assert not late.counted
 
 
 async def test_a_second_message_for_one_leg_is_noticed(ledger: Ledger, timeline: Timeline) -> None:
     await ledger.claim(leg(), "run/1", 1)
     await ledger.accepted(leg(), SID, "queued", Entry("sent", sid=SID))
-    second = await timeline.callback("event-1", 1, report("delivered", OTHER_SID), Entry("callback", sid=OTHER_SID))
+    second = await timeline.callback("event-1", report("delivered", OTHER_SID), Entry("callback", sid=OTHER_SID))
     assert (second.second_sid, second.counted) == (True, False)
     record = await timeline.record("event-1")
     assert record is not None
@@ -146,18 +146,18 @@ async def test_a_second_message_for_one_leg_is_noticed(ledger: Ledger, timeline:
 async def test_a_callback_without_an_event_is_found_by_its_sid(ledger: Ledger, timeline: Timeline) -> None:
     await ledger.claim(leg(), "run/1", 1)
     await ledger.accepted(leg(), SID, "queued", Entry("sent", sid=SID))
-    recorded = await timeline.callback(None, 1, report("delivered"), Entry("callback", sid=SID))
+    recorded = await timeline.callback(None, report("delivered"), Entry("callback", sid=SID))
     assert (recorded.event_id, recorded.counted) == ("event-1", True)
 
 
 async def test_a_callback_of_an_unknown_message_is_kept(timeline: Timeline) -> None:
-    recorded = await timeline.callback(None, 1, report("delivered", OTHER_SID), Entry("callback", sid=OTHER_SID))
+    recorded = await timeline.callback(None, report("delivered", OTHER_SID), Entry("callback", sid=OTHER_SID))
     assert (recorded.event_id, recorded.counted) == (None, False)
 
 
 async def test_callbacks_at_once_count_once(ledger: Ledger, timeline: Timeline) -> None:
     await ledger.claim(leg(), "run/1", 1)
-    callbacks = (timeline.callback("event-1", 1, report("delivered"), Entry("callback", sid=SID)) for _ in range(10))
+    callbacks = (timeline.callback("event-1", report("delivered"), Entry("callback", sid=SID)) for _ in range(10))
     assert [recorded.counted for recorded in await asyncio.gather(*callbacks)].count(True) == 1
     assert len([entry for entry in await timeline.story("event-1") if entry.what == "callback"]) == 10
 
@@ -170,5 +170,5 @@ async def test_number_and_body_are_in_no_row_in_clear(ledger: Ledger, database: 
             assert rows
             assert "8675310" not in str(rows)
             assert "has shipped" not in str(rows)
-        sealed = (await connection.exec_driver_sql("SELECT sealed_phone, sealed_body FROM notifications")).one()
-    assert [RING.decrypt_text(column) for column in sealed] == ["+15558675310", "Your order 7 has shipped."]
+        sealed = (await connection.exec_driver_sql("SELECT sealed_request FROM notifications")).scalar_one()
+    assert NotificationRequest.model_validate_json(RING.decrypt_text(sealed)).recipient.phone == "+15558675310"

@@ -18,16 +18,17 @@ def upgrade() -> None:
         sa.Column("recipient_hash", sa.String(64), nullable=False),
         sa.Column("masked_phone", sa.String(20), nullable=False),
         sa.Column("country", sa.String(3), nullable=False),
-        sa.Column("sealed_phone", sa.Text, nullable=False),
-        sa.Column("sealed_body", sa.Text, nullable=False),
+        sa.Column("sealed_request", sa.Text, nullable=False),
         sa.Column("status", sa.String(20), nullable=False),
         sa.Column("sid", sa.String(34)),
         sa.Column("error_code", sa.Integer),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("escalated", sa.String(40)),
+        sa.Column("duplicate_send", sa.Boolean, nullable=False),
         sa.Column("consent_at", moment, nullable=False),
         sa.Column("accepted_at", moment, nullable=False),
         sa.Column("updated_at", moment, nullable=False),
+        sa.Column("swept_at", moment),
     )
     op.create_index("notifications_by_recipient", "notifications", ["recipient_hash", "accepted_at"])
     op.create_index("notifications_by_status", "notifications", ["status", "updated_at"])
@@ -41,8 +42,8 @@ def upgrade() -> None:
         sa.Column("sid", sa.String(34), unique=True),
         sa.Column("carrier_status", sa.String(20)),
         sa.Column("error_code", sa.Integer),
+        sa.Column("looks", sa.Integer, nullable=False),
     )
-    op.create_index("legs_by_state", "legs", ["state", "claimed_at"])
     op.create_table(
         "timeline",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),

@@ -1,0 +1,82 @@
+"""What happens to a notification after it was taken in: final statuses, second messages, an operator's orders."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from api.desk import DATABASE_PATIENCE, PATIENCE, what
+from api.problems import Problem, Unavailable
+from notifications.notification import CarrierReport, EscalationReason, Notice
+from store.cases import Case, Cases
+from store.resends import Refusal, Resends
+from workflows.dispatch import Dispatch
+
+log = structlog.stdlib.get_logger("heliograph.api")
+
+
+class FollowUp:
+    """Every method raises Unavailable when Temporal or the database cannot be reached."""
+
+    def __init__(self, dispatch: Dispatch, cases: Cases, resends: Resends) -> None:
+        self._dispatch = dispatch
+        self._cases = cases
+        self._resends = resends
+
+    async def final_status(self, event_id: str, report: CarrierReport) -> None:
+        """Hands it to the workflow; one that has closed knows it already, or is told by the reconciliation."""
+        await self._temporal(event_id, self._dispatch.final_status(event_id, report))
+
+    async def second_message(self, event_id: str, leg: int, sid: str) -> None:
+        """Two messages report for one leg: flags the workflow and has operators told, once."""
+        case = await self._case(event_id)
+        if case is None:
+            return
+        await self._temporal(event_id, self._dispatch.second_message(event_id))
+        notice = Notice(
+            request=case.request,
+            reason=EscalationReason.DUPLICATE,
+            status=case.status,
+            sid=sid,
+            error_code=None,
+            deadline=case.request.policy.deliver_within,
+            leg=leg,
+        )
+        await self._temporal(event_id, self._dispatch.notify_operators(notice))
+
+    async def resend(self, event_id: str, *, caller: str, reason: str, force: bool) -> int:
+        """Sends another leg under the same event; its number. Raises Problem 404 and 409."""
+        try:
+            async with asyncio.timeout(DATABASE_PATIENCE):
+                ordered = await self._resends.order(event_id, caller=caller, reason=reason, force=force)
+        except (SQLAlchemyError, OSError, TimeoutError):
+            raise Unavailable("The database") from None
+        if isinstance(ordered, Refusal):
+            raise Problem(404 if ordered.code == "not_found" else 409, ordered.code, ordered.says)
+        case = await self._case(event_id)
+        assert case is not None
+        # From now on it counts as accepted: deadline and staleness begin anew.
+        request = case.request.model_copy(update={"leg": ordered, "accepted_at": datetime.now(UTC)})
+        # Should Temporal be away, the leg stands in the ledger: the same call, or the reconciliation, gets it sent.
+        await self._temporal(event_id, self._dispatch.resend(request))
+        log.warning("resent", event_id=event_id, leg=ordered, caller=caller, forced=force)
+        return ordered
+
+    async def _case(self, event_id: str) -> Case | None:
+        try:
+            async with asyncio.timeout(DATABASE_PATIENCE):
+                return await self._cases.of(event_id)
+        except (SQLAlchemyError, OSError, TimeoutError):
+            raise Unavailable("The database") from None
+
+    async def _temporal(self, event_id: str, call: Coroutine[Any, Any, Any]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await call
+        except (RPCError, RuntimeError, TimeoutError) as failure:
+            log.warning("Temporal did not take it", event_id=event_id, error=what(failure))
+            raise Unavailable("Temporal") from None

@@ -1,0 +1,97 @@
+"""What the reconciliation looks at: notifications without a final status that have had no news for some time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select, update
+
+from notifications.notification import Leg, NotificationRequest
+from notifications.status import FINAL, DeliveryStatus
+from privacy.encryption import KeyRing
+from store.database import Database
+from store.ledger import LegState
+from store.schema import legs, notifications
+
+# Legs of which no request has reached Twilio, or which Twilio has refused.
+_NOT_POSTED = (None, LegState.RELEASED, LegState.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One of them, with its latest leg."""
+
+    request: NotificationRequest
+    status: DeliveryStatus
+    escalated: str | None
+    leg_number: int
+    leg_state: LegState | None
+    """None when nothing was ever claimed."""
+    sid: str | None
+
+    @property
+    def event_id(self) -> str:
+        return self.request.event_id
+
+    @property
+    def leg(self) -> Leg:
+        return Leg(request=self.request, number=self.leg_number)
+
+    @property
+    def posted(self) -> bool:
+        """Whether a request of the latest leg may have reached Twilio."""
+        return self.leg_state not in _NOT_POSTED
+
+
+class Cases:
+    """Reads the tables of ledger and timeline; changes only when a case was looked at last."""
+
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._database = database
+        self._ring = ring
+
+    async def due(self, *, quiet_since: datetime, now: datetime, at_most: int) -> list[Case]:
+        """Those without news since then, and not looked at since then either; longest unseen first.
+
+        Raises DecryptionError when a key is missing from PAYLOAD_KEYS.
+        """
+        query = (
+            select(notifications.c.event_id)
+            .where(
+                notifications.c.status.not_in(FINAL),
+                notifications.c.updated_at < quiet_since,
+                or_(notifications.c.swept_at.is_(None), notifications.c.swept_at < quiet_since),
+            )
+            .order_by(func.coalesce(notifications.c.swept_at, notifications.c.accepted_at))
+            .limit(at_most)
+        )
+        async with self._database.write() as connection:
+            event_ids = list((await connection.execute(query)).scalars())
+            await connection.execute(
+                update(notifications).where(notifications.c.event_id.in_(event_ids)).values(swept_at=now)
+            )
+        found = [await self.of(event_id) for event_id in event_ids]
+        return [case for case in found if case is not None]
+
+    async def of(self, event_id: str) -> Case | None:
+        """The case of one event, whatever its status. Raises DecryptionError."""
+        latest = (
+            select(legs.c.number, legs.c.state, legs.c.sid)
+            .where(legs.c.event_id == event_id)
+            .order_by(legs.c.number.desc())
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(notifications).where(notifications.c.event_id == event_id))).first()
+            leg = (await connection.execute(latest)).first()
+        if row is None:
+            return None
+        number = leg.number if leg else 1
+        request = NotificationRequest.model_validate_json(self._ring.decrypt_text(row.sealed_request))
+        return Case(
+            request=request.model_copy(update={"leg": number}),
+            status=DeliveryStatus(row.status),
+            escalated=row.escalated,
+            leg_number=number,
+            leg_state=LegState(leg.state) if leg else None,
+            sid=leg.sid if leg else None,
+        )

@@ -1,0 +1,147 @@
+"""One campaign: start the stack, let it storm, wait until everything has an end, audit."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from devstack.stack import Ports, Stack
+from engine import connect
+from settings import SIMULATOR_WEBHOOK_SECRET
+from tests.chaos.auditor import FINAL, Findings, Records, audit, by_phone
+from tests.chaos.faults import Faults
+from tests.chaos.load import Callers
+from tests.chaos.network import Line, OperatorsDesk
+from tests.world import KEY, settings_for
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How hard and how long."""
+
+    events: int
+    seed: int
+    per_second: float
+    pause: tuple[float, float]
+    """Seconds between two faults."""
+    deadline: tuple[int, int]
+    """Seconds: the events' deliveryTimeoutSeconds."""
+    list_lag: float
+    settle: float
+    """Seconds to wait for the last event's end."""
+    reconcile_after: int = 30
+
+
+@dataclass
+class Result:
+    """What it came to."""
+
+    findings: Findings
+    records: Records
+    faults: Counter[str]
+    fates: Counter[str]
+    repeats: int
+    tries: int
+    gave_up: int
+    seconds: float
+    settled_in: float
+    unsettled: list[str] = field(default_factory=list)
+
+
+async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
+    """Raises ProcessFailed when a part does not come back."""
+    began = time.monotonic()
+    async with AsyncExitStack() as at_the_end:
+        ports = Ports.free()
+        line = await at_the_end.enter_async_context(Line(ports.simulator).open())
+        desk = await at_the_end.enter_async_context(OperatorsDesk(SIMULATOR_WEBHOOK_SECRET).open())
+        environment = {
+            "API_KEYS": f"shop={KEY}",
+            "OPERATIONS_WEBHOOK_URL": f"http://127.0.0.1:{desk.port}/",
+            "OPERATIONS_WEBHOOK_SECRET": SIMULATOR_WEBHOOK_SECRET,
+            "TWILIO_API_BASE_URL": f"http://127.0.0.1:{line.port}",
+            "TWILIO_CONNECT_TIMEOUT_SECONDS": "2",
+            "TWILIO_READ_TIMEOUT_SECONDS": "4",
+            "RECONCILE_EVERY_SECONDS": str(max(5, plan.reconcile_after // 3)),
+            "RECONCILE_AFTER_SECONDS": str(plan.reconcile_after),
+        }
+        stack = Stack(ports, folder, environment)
+        at_the_end.push_async_callback(asyncio.to_thread, stack.stop)
+        await asyncio.to_thread(stack.start)
+        settings = settings_for(folder / "client", temporal_address=f"127.0.0.1:{ports.temporal}")
+        client = await connect(settings)
+        # Two streams of chance: how long faults take must not change what the callers do.
+        callers = Callers(stack.api_url, stack.simulator_url, random.Random(plan.seed), plan.deadline, plan.list_lag)
+        await at_the_end.enter_async_context(callers)
+        faults = Faults(stack, line, callers, client, random.Random(plan.seed + 1))
+        stop = asyncio.Event()
+        storm = asyncio.create_task(faults.run(stop, plan.pause))
+        posting = asyncio.create_task(callers.run(plan.events, plan.per_second))
+        while not posting.done():
+            await asyncio.wait({posting, storm}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            tell(f"{len(callers.acknowledged)} of {plan.events} events acknowledged, {faults.done.total()} faults")
+            if storm.done():
+                storm.result()
+        await posting
+        stop.set()
+        await storm
+        calm = time.monotonic()
+        stories, unsettled = await _settled(stack.api_url, list(callers.acknowledged), plan.settle, tell)
+        records = Records(
+            acknowledged=callers.acknowledged,
+            answers=callers.answers,
+            texts=await _texts(stack.simulator_url),
+            stories=stories,
+            notices=desk.notices,
+        )
+        return Result(
+            findings=audit(records),
+            records=records,
+            faults=faults.done,
+            fates=Counter(callers.fates.values()),
+            repeats=callers.repeats,
+            tries=callers.tries,
+            gave_up=len(callers.gave_up),
+            seconds=time.monotonic() - began,
+            settled_in=time.monotonic() - calm,
+            unsettled=unsettled,
+        )
+
+
+async def _settled(
+    api: str, event_ids: list[str], seconds: float, tell: Any
+) -> tuple[dict[str, dict[str, Any] | None], list[str]]:
+    """What Heliograph says of each event, once that is the end of it; and those that had none in time."""
+    stories: dict[str, dict[str, Any] | None] = {}
+    until = time.monotonic() + seconds
+    waiting = event_ids
+    async with httpx.AsyncClient(base_url=api, headers={"Authorization": f"Bearer {KEY}"}, timeout=10) as http:
+        while True:
+            for event_id in waiting:
+                answer = await http.get(f"/api/notifications/{event_id}")
+                stories[event_id] = answer.json() if answer.status_code == 200 else None
+            waiting = [event_id for event_id in waiting if not _at_an_end(stories[event_id])]
+            tell(f"{len(waiting)} events without an end yet")
+            if not waiting or time.monotonic() > until:
+                return stories, waiting
+            await asyncio.sleep(5)
+
+
+def _at_an_end(story: dict[str, Any] | None) -> bool:
+    if story is None:
+        return False
+    if story["status"] == "delivered":
+        return True
+    # Told, and not about to be posted again: nothing is claimed, and nobody waits to try once more.
+    return "escalated" in story and (story["status"] in FINAL or story["status"] in ("sent", "unknown"))
+
+
+async def _texts(simulator: str) -> dict[str, list[dict[str, Any]]]:
+    async with httpx.AsyncClient(base_url=simulator, timeout=60) as http:
+        return by_phone((await http.get("/simulator/messages")).json())

@@ -1,0 +1,43 @@
+"""The short form of `make chaos`: the real stack, a storm of some seconds, no loss and no second text."""
+
+import dataclasses
+from pathlib import Path
+
+from tests.chaos.auditor import audit
+from tests.chaos.campaign import Plan, run
+from tests.chaos.report import written
+
+SHORT = Plan(
+    events=60,
+    seed=20261123,
+    per_second=5,
+    pause=(0.2, 1),
+    deadline=(8, 12),
+    list_lag=2,
+    settle=60,
+    reconcile_after=5,
+)
+
+
+async def test_no_event_is_lost_and_nobody_is_texted_twice(data: Path) -> None:
+    result = await run(SHORT, data / "chaos")
+    found = result.findings
+    assert (found.lost, found.texted_twice, found.wrong) == ({}, {}, {})
+    assert found.acknowledged == SHORT.events
+    assert found.delivered > SHORT.events / 2
+    assert result.faults.total() >= 3
+    assert "| **lost** | **0** |" in written(SHORT, result, "commit")
+
+    # The same records with a planted loss and a planted second text: an auditor who sees neither proves nothing.
+    delivered = [event for event, story in result.records.stories.items() if story and story["status"] == "delivered"]
+    lost, twice = delivered[0], delivered[1]
+    phone = result.records.acknowledged[twice]
+    [text] = result.records.texts[phone]
+    planted = audit(
+        dataclasses.replace(
+            result.records,
+            stories={**result.records.stories, lost: None},
+            texts={**result.records.texts, phone: [text, {**text, "sid": "SM" + "0" * 32}]},
+        )
+    )
+    assert (list(planted.lost), list(planted.texted_twice)) == ([lost], [twice])

@@ -1,0 +1,176 @@
+"""`make guards`: takes each guard out of a copy of the project, and sees the test fail that names it.
+
+A test that cannot fail proves nothing; this is the list of what breaks which.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LEAVE_OUT = shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A line that keeps a promise, what breaks it, and the test that must then fail."""
+
+    promise: str
+    file: str
+    guard: str
+    broken: str
+    test: str
+
+
+GUARDS = (
+    Guard(
+        "once: the workflow ID is the first guard",
+        "workflows/dispatch.py",
+        "Notification.run, request, id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE, **_options(request)",
+        "Notification.run, request, id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,"
+        ' **{**_options(request), "id": f"{request.event_id}-{request.request_id}"}',
+        "tests/api/test_posting.py::test_the_workflow_is_found_under_the_event_id",
+    ),
+    Guard(
+        "once: the ledger is the last guard",
+        "store/ledger.py",
+        '        if row["state"] != free:\n            return _claim(row, granted=False)\n',
+        "",
+        "tests/api/test_posting.py::test_a_run_that_starts_anew_finds_the_ledger_and_sends_nothing",
+    ),
+    Guard(
+        "once: a send whose end nobody tells is not retried",
+        "workflows/retries.py",
+        "names.STALE, names.OUTCOME_UNKNOWN]",
+        "names.STALE]",
+        "tests/workflow/test_paths.py::test_a_lost_answer_without_callbacks_is_settled_by_looking",
+    ),
+    Guard(
+        "once: the callback wins the race against a pending retry",
+        "workflows/notification.py",
+        "await workflow.wait_condition(lambda: delivery.done() or self._status.final)\n        if self._status.final:",
+        "await workflow.wait_condition(lambda: delivery.done())\n        if not delivery.done():",
+        "tests/workflow/test_paths.py::test_a_callback_ends_a_pending_retry",
+    ),
+    Guard(
+        "once: after a 5xx it is looked up before it is posted again",
+        "activities/deliver.py",
+        "if (receipt := await self._look_it_up(leg, claim)) is not None:",
+        "if (receipt := None) is not None:",
+        "tests/workflow/test_paths.py::test_a_server_error_that_took_the_text_is_found_and_not_sent_again",
+    ),
+    Guard(
+        "once: 4xx is final",
+        "workflows/retries.py",
+        "[names.REFUSED, ",
+        "[",
+        "tests/workflow/test_paths.py::test_refused_is_final_and_never_tried_again",
+    ),
+    Guard(
+        "once: beyond Temporal's memory the database answers repeats",
+        "api/desk.py",
+        "if wait is None or known.settled:",
+        "if False:",
+        "tests/api/test_posting.py::test_a_repeat_is_recognised_when_the_workflow_is_gone",
+    ),
+    Guard(
+        "once: a message that may be another event's is nobody's",
+        "activities/look_up.py",
+        "if await self._ledger.rivals(leg):",
+        "if False:",
+        "tests/workflow/test_settling.py::test_a_message_that_may_be_another_events_is_nobodys_until_a_callback_tells",
+    ),
+    Guard(
+        "once: while the outcome is unknown only force sends again",
+        "store/resends.py",
+        "if refusal is not None and not (force and refusal.force):",
+        "if False:",
+        "tests/api/test_resend.py::test_while_the_outcome_is_unknown_only_force_sends_again",
+    ),
+    Guard(
+        "never lost: Twilio is asked before silence is called late",
+        "workflows/notification.py",
+        "if not self._settled and self._sid:",
+        "if False:",
+        "tests/workflow/test_paths.py::test_silence_is_asked_after_before_it_is_called_late",
+    ),
+    Guard(
+        "never lost: a lost answer is asked after",
+        "workflows/notification.py",
+        "            if self._sid is None:\n                await self._ask_carrier()\n",
+        "",
+        "tests/workflow/test_paths.py::test_a_lost_answer_without_callbacks_is_settled_by_looking",
+    ),
+    Guard(
+        "never lost: an accepted event is in SQL, should Temporal lose it",
+        "activities/reconcile.py",
+        "        return await self._restart(case)\n\n    async def _open_workflow",
+        '        return "waits"\n\n    async def _open_workflow',
+        "tests/workflow/test_reconciliation.py::test_a_workflow_that_was_deleted_before_its_send_is_started_again",
+    ),
+    Guard(
+        "escalates: what was not delivered is told",
+        "workflows/notification.py",
+        "            await self._escalate(self._reason())\n",
+        "",
+        "tests/workflow/test_paths.py::test_undelivered_is_escalated",
+    ),
+    Guard(
+        "escalates: a late delivery closes the case",
+        "workflows/notification.py",
+        "            await self._listen_on()\n",
+        "",
+        "tests/workflow/test_paths.py::test_a_late_delivery_closes_the_case",
+    ),
+    Guard(
+        "escalates: a second message for one leg is told",
+        "api/twilio.py",
+        "        await follow_up.second_message(recorded.event_id, leg, report.sid)\n",
+        "        pass\n",
+        "tests/api/test_callbacks.py::test_a_second_message_for_one_leg_is_recorded_flagged_counted_and_told_once",
+    ),
+    Guard(
+        "forged callbacks get 403",
+        "api/twilio.py",
+        "if signatures is not None and not signatures.genuine(",
+        "if False and not signatures.genuine(  # type: ignore[union-attr]",
+        "tests/api/test_callbacks.py::test_forged_callbacks_get_403",
+    ),
+)
+
+
+def broken(guard: Guard) -> bool:
+    """Whether the named test fails without the guard."""
+    with tempfile.TemporaryDirectory(prefix="guard") as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=LEAVE_OUT)
+        path = copy / guard.file
+        text = path.read_text()
+        if text.count(guard.guard) != 1:
+            raise SystemExit(f"{guard.file} does not hold this guard exactly once:\n{guard.guard}")
+        path.write_text(text.replace(guard.guard, guard.broken))
+        command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "--no-header", "-p", "no:cacheprovider", guard.test]
+        ended = subprocess.run(
+            command, cwd=copy, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(copy)}
+        )
+    if ended.returncode not in (0, 1):
+        raise SystemExit(f"{guard.test} could not be run:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}")
+    return ended.returncode == 1
+
+
+def main() -> int:
+    harmless = []
+    for guard in GUARDS:
+        fails = broken(guard)
+        print(f"{'red ' if fails else 'GREEN'} {guard.promise}  ({guard.test})", flush=True)  # noqa: T201
+        if not fails:
+            harmless.append(guard)
+    return 1 if harmless else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The sweep mends what callbacks, workflows and databases have lost, and tells operators what it cannot mend."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus
+
+import activities.reconcile
+from notifications.notification import Swept
+from store.schema import notifications
+from tests.world import World
+from workflows import names
+from workflows.reconciliation import Reconciliation
+
+
+def whats(story: dict[str, Any]) -> list[str]:
+    return [entry["what"] for entry in story["timeline"]]
+
+
+async def sweep(world: World, event: dict[str, Any]) -> Swept:
+    """A sweep, with an hour gone by since the event's last news."""
+    past = datetime.now(UTC) - timedelta(hours=1)
+    async with world.database.write() as connection:
+        await connection.execute(
+            update(notifications)
+            .where(notifications.c.event_id == event["eventId"])
+            .values(updated_at=past, swept_at=None)
+        )
+    return await world.client.execute_workflow(
+        Reconciliation.run, id=f"sweep-{uuid.uuid4()}", task_queue=names.TASK_QUEUE
+    )
+
+
+async def delete(world: World, event: dict[str, Any]) -> None:
+    """What an operator may do by hand, and what a restored backup does by itself."""
+    await world.client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=world.client.namespace, workflow_execution=WorkflowExecution(workflow_id=event["eventId"])
+        )
+    )
+    async with asyncio.timeout(10):
+        while await world.run(event["eventId"]) is not None:  # noqa: ASYNC110  # the server has no word for it
+            await asyncio.sleep(0.05)
+
+
+async def never_taken(world: World) -> dict[str, Any]:
+    """An event that Twilio turns away for now."""
+    event = world.event()
+    await world.phones.behave(event["phone"], createForever={"fault": "429", "retryAfter": 3600})
+    await world.post(event)
+    await world.until(event["eventId"], lambda story: "not_accepted" in whats(story))
+    return event
+
+
+async def test_a_lost_callback_is_made_up_for_long_before_the_deadline(world: World) -> None:
+    event = world.event(deliveryTimeoutSeconds=86_400)
+    await world.phones.behave(event["phone"], callbacks={"lose": "all"})
+    await world.post(event)
+    await world.until(event["eventId"], "sent")
+    await asyncio.sleep(0.6)  # the handset has it by now
+    await sweep(world, event)
+    assert (await world.story(event["eventId"]))["status"] == "delivered"
+    ended = await asyncio.wait_for(world.workflow(event["eventId"]).result(), 5)
+    assert (ended["status"], ended["escalated"]) == ("delivered", False)
+
+
+async def test_what_has_a_final_status_is_left_alone(world: World) -> None:
+    event = world.event()
+    await world.post(event)
+    before = await world.until(event["eventId"], "delivered")
+    await sweep(world, event)
+    assert (await world.story(event["eventId"]))["timeline"] == before["timeline"]
+
+
+async def test_what_is_on_its_way_is_left_alone(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    before = await world.until(event["eventId"], lambda story: "callback" in whats(story))
+    await sweep(world, event)
+    assert whats(await world.story(event["eventId"])) == whats(before)
+    assert await world.phones.notices(event["eventId"]) == []
+
+
+async def test_a_workflow_that_was_deleted_before_its_send_is_started_again(world: World) -> None:
+    event = await never_taken(world)
+    await delete(world, event)
+    await world.phones.behave(event["phone"])
+    await sweep(world, event)
+    story = await world.until(event["eventId"], "delivered")
+    assert "restarted" in whats(story)
+    assert len(await world.phones.texts(event["phone"])) == 1
+
+
+async def test_a_workflow_that_was_deleted_after_its_send_is_followed_up_and_nothing_is_sent_again(
+    world: World,
+) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    story = await world.until(event["eventId"], "sent")
+    await delete(world, event)
+    await sweep(world, event)
+    await world.until(event["eventId"], lambda story: "restarted" in whats(story))
+    await world.phones.move(story["sid"], "delivered")
+    await world.until(event["eventId"], "delivered")
+    ended = await world.outcome(event)
+    assert (ended.status, ended.sid) == ("delivered", story["sid"])
+    assert await world.phones.requests(event["phone"]) == 1
+
+
+async def test_a_workflow_that_was_ended_by_hand_before_its_send_stays_ended_and_is_told_once(world: World) -> None:
+    event = await never_taken(world)
+    await world.workflow(event["eventId"]).terminate()
+    await world.phones.behave(event["phone"])
+    await sweep(world, event)
+    story = await world.until(event["eventId"], lambda story: story.get("escalated") == "abandoned")
+    assert story["status"] == "canceled"
+    await sweep(world, event)
+    assert len(await world.phones.notices(event["eventId"])) == 1
+    assert await world.phones.texts(event["phone"]) == []
+
+
+async def test_a_workflow_that_was_ended_by_hand_after_its_send_is_followed_to_the_end(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent", callbacks={"lose": "all"})
+    await world.post(event)
+    story = await world.until(event["eventId"], "sent")
+    await world.workflow(event["eventId"]).terminate()
+    await world.phones.move(story["sid"], "undelivered", 30003)
+    await sweep(world, event)
+    await world.until(event["eventId"], lambda story: "restarted" in whats(story))
+    ended = await world.outcome(event)
+    assert (ended.status, ended.error_code, ended.escalated) == ("undelivered", 30003, True)
+    assert await world.phones.requests(event["phone"]) == 1
+
+
+async def test_a_workflow_that_does_not_move_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activities.reconcile, "OVERDUE", -timedelta(hours=1))
+    event = await never_taken(world)
+    for _ in range(2):
+        await sweep(world, event)
+    await world.until(event["eventId"], lambda story: story.get("escalated") == "stuck")
+    assert len(await world.phones.notices(event["eventId"])) == 1
+    run = await world.run(event["eventId"])
+    assert run is not None
+    assert run.status is WorkflowExecutionStatus.RUNNING
+
+
+async def test_what_the_workflow_knows_and_the_database_missed_is_written_down(world: World) -> None:
+    event = world.event()
+    await world.post(event)
+    story = await world.until(event["eventId"], "delivered")
+    await world.outcome(event)
+    async with world.database.write() as connection:
+        await connection.execute(
+            update(notifications).where(notifications.c.event_id == event["eventId"]).values(status="sending", sid=None)
+        )
+    await sweep(world, event)
+    mended = await world.story(event["eventId"])
+    assert (mended["status"], mended["sid"], whats(mended)[-1]) == ("delivered", story["sid"], "reconciled")
+
+
+async def test_a_delivery_that_comes_after_the_last_listener_has_gone_closes_the_case(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent", callbacks={"lose": "all"})
+    await world.post(event)
+    story = await world.until(event["eventId"], "sent")
+    assert (await world.outcome(event)).status == "sent"  # a day after the deadline
+    await world.phones.move(story["sid"], "delivered")
+    await sweep(world, event)
+    await world.until(event["eventId"], lambda story: story.get("escalated") == "delivered_late")
+    assert (await world.story(event["eventId"]))["status"] == "delivered"
+
+
+async def test_a_twilio_that_does_not_answer_stops_no_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from carrier.errors import ServerError
+    from carrier.messages import Messages
+
+    event = world.event()
+    await world.phones.behave(event["phone"], callbacks={"lose": "all"})
+    await world.post(event)
+    await world.until(event["eventId"], "sent")
+
+    async def broken(*_: object) -> None:
+        raise ServerError("Twilio answered 503.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Messages, "fetch", broken)
+        assert (await sweep(world, event)).unanswered >= 1
+    await sweep(world, event)
+    assert (await world.story(event["eventId"]))["status"] == "delivered"

@@ -1,0 +1,172 @@
+"""How workflows are started and told things: the same words for the API and for activities."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from notifications.notification import CarrierReport, EscalationReason, Notice, NotificationRequest, Outcome
+from notifications.operator_text import OperatorText
+from workflows import names, search_attributes
+from workflows.notification import Notification
+from workflows.operator_notice import OperatorNotice
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The latest run of an event's workflow."""
+
+    status: WorkflowExecutionStatus
+    started_at: datetime
+    content_hash: str | None
+    attributes: TypedSearchAttributes
+
+    @property
+    def open(self) -> bool:
+        return self.status is WorkflowExecutionStatus.RUNNING
+
+
+class Dispatch:
+    """Every method raises RPCError, and RuntimeError where a lazy client cannot connect, unless it says otherwise."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def start(self, request: NotificationRequest) -> None:
+        """Starts the event's workflow. Raises WorkflowAlreadyStartedError for an ID that is or was in use."""
+        await self.client.start_workflow(
+            Notification.run, request, id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE, **_options(request)
+        )
+
+    def with_start(self, request: NotificationRequest) -> WithStartWorkflowOperation[Notification, Outcome]:
+        """The same start, to go with the `accepted` update; attaches to a run that is open."""
+        return WithStartWorkflowOperation(
+            Notification.run,
+            request,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            **_options(request),
+        )
+
+    async def resend(self, request: NotificationRequest) -> None:
+        """Begins with the request's leg: in the open run, which starts over, or in a new run of the same ID."""
+        await self.client.start_workflow(
+            Notification.run,
+            request,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            start_signal=names.RESEND,
+            start_signal_args=[request],
+            **_options(request),
+        )
+
+    async def restart(self, request: NotificationRequest) -> bool:
+        """Runs an event's workflow again whose run is gone; False when one is open after all.
+
+        The ledger keeps it from posting what was posted.
+        """
+        try:
+            await self.client.start_workflow(
+                Notification.run, request, id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE, **_options(request)
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    async def final_status(self, event_id: str, report: CarrierReport) -> bool:
+        """Hands a final status to its workflow; False when none is open (any more)."""
+        return await self._signal(event_id, names.FINAL_STATUS, report)
+
+    async def second_message(self, event_id: str) -> bool:
+        """Flags the workflow; False when none is open."""
+        return await self._signal(event_id, names.SECOND_MESSAGE)
+
+    async def notify_operators(self, notice: Notice) -> bool:
+        """Has operators told; False when they were told this already, or are being told."""
+        request = notice.request
+        attributes = [
+            *search_attributes.at_start(request).search_attributes,
+            SearchAttributePair(search_attributes.STATUS, notice.status.value),
+            SearchAttributePair(search_attributes.ESCALATED, True),
+        ]
+        if notice.reason is EscalationReason.DUPLICATE:
+            attributes.append(SearchAttributePair(search_attributes.DUPLICATE_SEND, True))
+        try:
+            await self.client.start_workflow(
+                OperatorNotice.run,
+                notice,
+                # No event ID holds a slash, so this one is never an event's.
+                id=f"notice/{request.event_id}/{notice.leg}/{notice.reason}",
+                task_queue=names.TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=TypedSearchAttributes(_last_of_each(attributes)),
+                static_summary=OperatorText(f"{notice.reason.value}: {request.event_id}"),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    async def run(self, event_id: str) -> Run | None:
+        """The latest run; None where Temporal has none (any more)."""
+        try:
+            description = await self.client.get_workflow_handle(event_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return await _run(description)
+
+    async def outcome(self, event_id: str) -> Outcome:
+        """How a completed run has ended. Raises WorkflowFailureError for one that did not end by itself."""
+        handle = self.client.get_workflow_handle(event_id, result_type=Outcome)
+        outcome: Outcome = await handle.result()
+        return outcome
+
+    async def _signal(self, event_id: str, name: str, *arguments: Any) -> bool:
+        try:
+            await self.client.get_workflow_handle(event_id).signal(name, args=arguments)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+def _options(request: NotificationRequest) -> dict[str, Any]:
+    recipient = request.recipient
+    return {
+        "id": request.event_id,
+        "task_queue": names.TASK_QUEUE,
+        "search_attributes": search_attributes.at_start(request),
+        "memo": {"contentHash": request.content_hash},
+        "static_summary": OperatorText(f"{request.kind} to {recipient.masked} ({recipient.country})"),
+        "priority": Priority(priority_key=int(request.policy.priority), fairness_key=request.caller),
+    }
+
+
+async def _run(description: WorkflowExecutionDescription) -> Run:
+    assert description.status is not None
+    return Run(
+        status=description.status,
+        started_at=description.start_time,
+        content_hash=(await description.memo()).get("contentHash"),
+        attributes=description.typed_search_attributes,
+    )
+
+
+def _last_of_each(pairs: list[SearchAttributePair[Any]]) -> list[SearchAttributePair[Any]]:
+    return list({pair.key.name: pair for pair in pairs}.values())
