@@ -76,7 +76,7 @@ class Deliver:
             return await self._look_up.settle(leg, claim)
         except CarrierError as error:
             raise _failure(
-                names.SERVER_ERROR, "Could not look it up yet.", error.code, retry_after=error.retry_after, final=False
+                names.SERVER_ERROR, "Could not look it up yet.", error.code, retry_after=error.retry_after
             ) from None
 
     async def _be_patient(self, leg: Leg) -> None:
@@ -85,7 +85,7 @@ class Deliver:
         pauses = LOOK_AGAIN_AFTER[leg.request.policy.when_unknown]
         if looks <= len(pauses):
             says = "Twilio answered 5xx and does not list it (yet)."
-            raise _failure(names.SERVER_ERROR, says, retry_after=pauses[looks - 1], final=False)
+            raise _failure(names.SERVER_ERROR, says, retry_after=pauses[looks - 1])
 
     async def _earlier_answer(self, leg: Leg, claim: Claim) -> Receipt:
         """An earlier attempt, run or Reset has been here: its answer stands, and nothing is sent."""
@@ -192,19 +192,16 @@ def _application_error(error: CarrierError, attempt: int) -> ApplicationError:
     delay = error.retry_after
     if isinstance(error, ServerError):
         delay = max(delay or 0.0, SERVER_ERROR_DELAYS[min(attempt, len(SERVER_ERROR_DELAYS)) - 1])
-    final = isinstance(error, Refused | OutcomeUnknown)
-    return _failure(_TYPES[type(error)], error.says, error.code, retry_after=delay, final=final)
+    return _failure(_TYPES[type(error)], error.says, error.code, retry_after=delay)
 
 
-def _failure(
-    kind: str, says: str, code: int | None = None, *, retry_after: float | None = None, final: bool = True
-) -> ApplicationError:
+def _failure(kind: str, says: str, code: int | None = None, *, retry_after: float | None = None) -> ApplicationError:
+    """Whether it is tried again is the retry policy's to say, by its type (workflows/retries.py)."""
     return ApplicationError(
         says,
         *([code] if code is not None else []),
         type=kind,
-        non_retryable=final,
-        next_retry_delay=timedelta(seconds=retry_after) if retry_after and not final else None,
+        next_retry_delay=timedelta(seconds=retry_after) if retry_after else None,
         category=ApplicationErrorCategory.BENIGN,  # expected; logged by us, with the fields that matter
     )
 

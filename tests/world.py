@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
@@ -122,6 +124,39 @@ class World:
     async def run(self, event_id: str) -> Run | None:
         """The latest run of an event's workflow."""
         return await Dispatch(self.client).run(event_id)
+
+    async def attempts(self, event: dict[str, Any]) -> int:
+        """How often Temporal ran the send, look-ups before a further POST included."""
+        history = await self.workflow(event["eventId"]).fetch_history()
+        started = [one.activity_task_started_event_attributes for one in history.events]
+        return started[next(n for n, one in enumerate(started) if one.attempt)].attempt
+
+    async def delete(self, event: dict[str, Any]) -> None:
+        """Makes Temporal forget an event: as an operator may by hand, as retention and a restored backup do."""
+        await self.client.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(
+                namespace=self.client.namespace, workflow_execution=WorkflowExecution(workflow_id=event["eventId"])
+            )
+        )
+        async with asyncio.timeout(10):
+            while await self.run(event["eventId"]) is not None:  # noqa: ASYNC110  # the server has no word for it
+                await asyncio.sleep(0.05)
+
+    async def reset(self, event: dict[str, Any]) -> str:
+        """Presses Reset in Temporal's UI: runs the event's workflow again from its start; the new run's ID."""
+        execution = WorkflowExecution(
+            workflow_id=event["eventId"], run_id=(await self.workflow(event["eventId"]).describe()).run_id
+        )
+        answer = await self.client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self.client.namespace,
+                workflow_execution=execution,
+                reason="the test presses the button",
+                workflow_task_finish_event_id=3,
+                request_id=execution.run_id,
+            )
+        )
+        return answer.run_id
 
     def workflow(self, event_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(event_id)

@@ -6,11 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 
+from privacy.encryption import KeyRing
+from store.cases import Cases
 from tests.world import World
-from workflows import names
+from workflows import names, search_attributes
+from workflows.dispatch import Dispatch
 
 
 async def test_a_new_event_is_taken(world: World) -> None:
@@ -75,38 +76,51 @@ async def test_a_repeat_of_a_refused_event_is_answered_with_its_error(world: Wor
 
 async def test_a_repeat_is_recognised_when_the_workflow_is_gone(world: World) -> None:
     event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
     await world.post(event)
-    story = await world.until(event["eventId"], "delivered")
-    await world.outcome(event)
-    await world.client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(
-            namespace=world.client.namespace, workflow_execution=WorkflowExecution(workflow_id=event["eventId"])
-        )
-    )
+    story = await world.until(event["eventId"], "sent")
+    await world.delete(event)
     again = await world.post(event)
     assert (again.status_code, again.json()["sid"]) == (200, story["sid"])
     assert await world.phones.requests(event["phone"]) == 1
 
 
-async def test_a_run_that_starts_anew_finds_the_ledger_and_sends_nothing(world: World) -> None:
-    """What a Reset in Temporal's UI does, or a start after the namespace's retention."""
+async def test_a_reset_of_an_open_workflow_finds_the_ledger_and_sends_nothing(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    story = await world.until(event["eventId"], "sent")
+    await world.reset(event)
+    async with asyncio.timeout(10):
+        while await world.attribute(event["eventId"], search_attributes.MESSAGE_SID) != story["sid"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await world.phones.requests(event["phone"]) == 1
+
+
+async def test_a_run_after_temporal_has_forgotten_the_first_finds_the_ledger_and_sends_nothing(world: World) -> None:
+    """The API would answer the repeat from the ledger; here its workflow is started behind the API's back."""
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    story = await world.until(event["eventId"], "sent")
+    await world.delete(event)
+    case = await Cases(world.database, KeyRing(world.settings.encryption_keys)).of(event["eventId"])
+    assert case is not None
+    await Dispatch(world.client).start(case.request)
+    await world.phones.move(story["sid"], "delivered")
+    ended = await asyncio.wait_for(world.workflow(event["eventId"]).result(), 10)
+    assert (ended["status"], ended["sid"]) == ("delivered", story["sid"])
+    assert await world.phones.requests(event["phone"]) == 1
+
+
+async def test_a_reset_of_a_closed_workflow_sends_nothing(world: World) -> None:
     event = world.event()
     await world.post(event)
     await world.until(event["eventId"], "delivered")
-    handle = world.workflow(event["eventId"])
     await world.outcome(event)
-    description = await handle.describe()
-    await world.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=world.client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=event["eventId"], run_id=description.run_id),
-            reason="the test presses the button",
-            workflow_task_finish_event_id=3,
-            request_id=event["eventId"],
-        )
-    )
+    run_id = await world.reset(event)
     outcome = await world.outcome(event)
-    assert (await handle.describe()).run_id != description.run_id
+    assert (await world.workflow(event["eventId"]).describe()).run_id == run_id
     assert outcome.status == "delivered"
     assert await world.phones.requests(event["phone"]) == 1
 

@@ -51,6 +51,7 @@ async def test_refused_is_final_and_never_tried_again(world: World) -> None:
     ended = await world.outcome(event)
     assert (ended.status, ended.escalated, ended.error_code, ended.sid) == ("failed", True, 21614, None)
     assert await world.phones.requests(event["phone"]) == 1
+    assert await world.attempts(event) == 1
 
 
 @pytest.mark.parametrize("retry_after", [None, 1])
@@ -114,6 +115,7 @@ async def test_a_lost_answer_without_callbacks_is_settled_by_looking(world: Worl
     ended = await world.outcome(event)
     assert (ended.status, ended.escalated) == ("delivered", False)
     assert await world.phones.requests(event["phone"]) == 1
+    assert await world.attempts(event) == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "reset"])

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
 import activities.reconcile
@@ -35,18 +33,6 @@ async def sweep(world: World, event: dict[str, Any]) -> Swept:
     return await world.client.execute_workflow(
         Reconciliation.run, id=f"sweep-{uuid.uuid4()}", task_queue=names.TASK_QUEUE
     )
-
-
-async def delete(world: World, event: dict[str, Any]) -> None:
-    """What an operator may do by hand, and what a restored backup does by itself."""
-    await world.client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(
-            namespace=world.client.namespace, workflow_execution=WorkflowExecution(workflow_id=event["eventId"])
-        )
-    )
-    async with asyncio.timeout(10):
-        while await world.run(event["eventId"]) is not None:  # noqa: ASYNC110  # the server has no word for it
-            await asyncio.sleep(0.05)
 
 
 async def never_taken(world: World) -> dict[str, Any]:
@@ -90,7 +76,7 @@ async def test_what_is_on_its_way_is_left_alone(world: World) -> None:
 
 async def test_a_workflow_that_was_deleted_before_its_send_is_started_again(world: World) -> None:
     event = await never_taken(world)
-    await delete(world, event)
+    await world.delete(event)
     await world.phones.behave(event["phone"])
     await sweep(world, event)
     story = await world.until(event["eventId"], "delivered")
@@ -105,7 +91,7 @@ async def test_a_workflow_that_was_deleted_after_its_send_is_followed_up_and_not
     await world.phones.behave(event["phone"], outcome="sent")
     await world.post(event)
     story = await world.until(event["eventId"], "sent")
-    await delete(world, event)
+    await world.delete(event)
     await sweep(world, event)
     await world.until(event["eventId"], lambda story: "restarted" in whats(story))
     await world.phones.move(story["sid"], "delivered")
