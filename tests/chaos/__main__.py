@@ -1,4 +1,4 @@
-"""`make chaos`: the long form. Prints what happens, writes docs/chaos-report.md, exits 1 when a promise broke."""
+"""`make chaos`: the long form. Prints what happens, writes docs/chaos-report-<database>.md, exits 1 when a promise broke."""
 
 import argparse
 import asyncio
@@ -21,7 +21,8 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=None, help="the same seed makes the same schedule")
     parser.add_argument("--per-second", type=float, default=10.0)
-    parser.add_argument("--report", type=Path, default=ROOT / "docs" / "chaos-report.md")
+    parser.add_argument("--report", type=Path, help="docs/chaos-report-<database>.md if not given")
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, which goes away too")
     arguments = parser.parse_args()
     console = Console()
     plan = Plan(
@@ -32,12 +33,14 @@ def main() -> int:
         deadline=(30, 90),
         list_lag=20,
         settle=600,
+        postgres=arguments.postgres,
     )
     console.print(f"{plan.events} events, seed {plan.seed}", highlight=False)
     with tempfile.TemporaryDirectory(prefix="chaos", ignore_cleanup_errors=True) as folder:
         result = asyncio.run(run(plan, Path(folder), lambda line: console.print(line, highlight=False)))
     report = written(plan, result, commit())
-    arguments.report.write_text(report)
+    name = f"chaos-report-{'postgresql' if plan.postgres else 'sqlite'}.md"
+    (arguments.report or ROOT / "docs" / name).write_text(report)
     console.print(report, highlight=False)
     return 0 if result.findings.clean else 1
 

@@ -15,6 +15,7 @@ from devstack.stack import Ports, Stack
 from engine import connect
 from settings import SIMULATOR_WEBHOOK_SECRET
 from tests.chaos.auditor import FINAL, Findings, Records, audit, by_phone
+from tests.chaos.databases import Postgres, Sqlite, Tortured
 from tests.chaos.faults import Faults
 from tests.chaos.load import Callers
 from tests.chaos.network import Line, OperatorsDesk
@@ -36,6 +37,7 @@ class Plan:
     settle: float
     """Seconds to wait for the last event's end."""
     reconcile_after: int = 30
+    postgres: bool = False
 
 
 @dataclass
@@ -71,6 +73,10 @@ async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
             "RECONCILE_EVERY_SECONDS": str(max(5, plan.reconcile_after // 3)),
             "RECONCILE_AFTER_SECONDS": str(plan.reconcile_after),
         }
+        database: Tortured = Postgres(folder) if plan.postgres else Sqlite(folder)
+        at_the_end.callback(database.close)
+        if database.url:
+            environment["DATABASE_URL"] = database.url
         stack = Stack(ports, folder, environment)
         at_the_end.push_async_callback(asyncio.to_thread, stack.stop)
         await asyncio.to_thread(stack.start)
@@ -79,7 +85,7 @@ async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
         # Two streams of chance: how long faults take must not change what the callers do.
         callers = Callers(stack.api_url, stack.simulator_url, random.Random(plan.seed), plan.deadline, plan.list_lag)
         await at_the_end.enter_async_context(callers)
-        faults = Faults(stack, line, callers, client, random.Random(plan.seed + 1))
+        faults = Faults(stack, database, line, callers, client, random.Random(plan.seed + 1))
         stop = asyncio.Event()
         storm = asyncio.create_task(faults.run(stop, plan.pause))
         posting = asyncio.create_task(callers.run(plan.events, plan.per_second))

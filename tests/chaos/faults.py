@@ -4,8 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import sqlite3
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,6 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from devstack.stack import Stack
+from tests.chaos.databases import Tortured
 from tests.chaos.load import Callers
 from tests.chaos.network import Cut, Line
 
@@ -24,8 +23,11 @@ from tests.chaos.network import Cut, Line
 class Faults:
     """The storm. Each fault ends with the part running again."""
 
-    def __init__(self, stack: Stack, line: Line, callers: Callers, client: Client, rng: random.Random) -> None:
+    def __init__(
+        self, stack: Stack, database: Tortured, line: Line, callers: Callers, client: Client, rng: random.Random
+    ) -> None:
         self._stack = stack
+        self._database = database
         self._line = line
         self._callers = callers
         self._client = client
@@ -42,6 +44,7 @@ class Faults:
             (3, "network cut before the POST", lambda: self._cut(Cut.BEFORE)),
             (3, "network cut after the POST", lambda: self._cut(Cut.AFTER)),
             (2, "SQL locked", self._lock_sql),
+            *([(2, "SQL gone", self._vanish_sql)] if database.url else []),
             (2, "clock jump of Twilio's list", self._jump),
             (2, "Reset in Temporal", self._reset),
             (1, "terminate in Temporal", self._terminate),
@@ -99,17 +102,10 @@ class Faults:
         self._line.cut = Cut.NONE
 
     async def _lock_sql(self) -> None:
-        """Longer than the busy time-out at times: then every write fails."""
-        await asyncio.to_thread(self._lock_for, self._random.uniform(1, 9))
+        await self._database.lock(self._random.uniform(1, 12))
 
-    def _lock_for(self, seconds: float) -> None:
-        connection = sqlite3.connect(self._stack.data / "heliograph.db", isolation_level=None, timeout=30)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            time.sleep(seconds)
-            connection.execute("ROLLBACK")
-        finally:
-            connection.close()
+    async def _vanish_sql(self) -> None:
+        await self._database.vanish(self._random.uniform(1, 6))
 
     async def _jump(self) -> None:
         offset = self._random.choice([-45, -20, 0, 20, 45])

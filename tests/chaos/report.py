@@ -8,12 +8,11 @@ from tests.chaos.campaign import Plan, Result
 def written(plan: Plan, result: Result, commit: str) -> str:
     """As Markdown."""
     found = result.findings
+    again = f"make chaos SEED={plan.seed} EVENTS={plan.events}{' POSTGRES=1' if plan.postgres else ''}"
     lines = [
-        "# The last fault campaign",
+        f"# The last fault campaign on {'PostgreSQL' if plan.postgres else 'SQLite'}",
         "",
-        "Written by `make chaos`; run it again with "
-        f"`make chaos SEED={plan.seed} EVENTS={plan.events}`. What the words mean: [delivery-guarantees.md]"
-        "(delivery-guarantees.md).",
+        f"Written by `{again}`. What the words mean: [delivery-guarantees.md](delivery-guarantees.md).",
         "",
         f"- commit `{commit}`, seed {plan.seed}",
         f"- {result.seconds:.0f} s in all, {result.settled_in:.0f} s of them after the last post, "

@@ -8,13 +8,13 @@ from tests.chaos.campaign import Plan, run
 from tests.chaos.report import written
 
 SHORT = Plan(
-    events=45,
+    events=36,
     seed=20261123,
     per_second=5,
     pause=(0.2, 1),
     deadline=(8, 12),
     list_lag=2,
-    settle=30,
+    settle=20,
     reconcile_after=5,
 )
 
