@@ -1,4 +1,4 @@
-"""`make chaos`: the long form. Prints what happens, writes docs/chaos-report-<database>.md, exits 1 when a promise broke."""
+"""`make chaos`: the long form. Prints what happens, writes a report into docs/, exits 1 when a promise broke."""
 
 import argparse
 import asyncio
