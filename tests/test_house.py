@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.guards import GUARDS
+
 ROOT = Path(__file__).resolve().parent.parent
 TOP = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in ROOT.glob("*/__init__.py")}
 # What the single files at the top level may import of ours; the packages are checked by import-linter.
@@ -86,3 +88,13 @@ def test_what_the_project_asks_for_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
         assert re.match(r"[A-Za-z0-9_-]+", requirement).group().lower() in _locked("dev")  # type: ignore[union-attr]
+
+
+def test_every_guard_is_named_with_its_test_and_stands_where_it_should() -> None:
+    promised = (ROOT / "docs" / "delivery-guarantees.md").read_text()
+    for guard in GUARDS:
+        file, test = guard.test.split("::")
+        assert f"| {guard.promise} | `{guard.file}` | `{test}` |" in promised
+        assert f"def {test}(" in (ROOT / file).read_text()
+        for where, line, _ in ((guard.file, guard.guard, guard.broken), *guard.also):
+            assert (ROOT / where).read_text().count(line) == 1, line
