@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +21,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from notifications.quiet_hours import QuietHours
 
 # The account of the simulator: no secret, and no account of anyone's.
 SIMULATOR_ACCOUNT_SID = "AC00000000000000000000000000000000"
@@ -132,6 +135,8 @@ class Settings(BaseSettings):
     pii_hash_key: SecretStr | None = None
 
     allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
+    quiet_hours: Annotated[QuietHours | None, NoDecode] = QuietHours(start=time(21), end=time(8))
+    link_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
     idempotency_window_days: int = Field(30, ge=1, le=365)
     reconcile_every_seconds: int = Field(300, ge=5, le=86_400)
     reconcile_after_seconds: int = Field(600, ge=5, le=86_400)
@@ -194,6 +199,23 @@ class Settings(BaseSettings):
         if any(not re.fullmatch(r"[A-Z]{2}", country) for country in countries):
             raise ValueError("must be ISO 3166-1 alpha-2 codes such as US,CA,DE")
         return countries
+
+    @field_validator("quiet_hours", mode="before")
+    @classmethod
+    def _hours(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return None if value.strip().lower() == "none" else QuietHours.parse(value)
+
+    @field_validator("link_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        hosts = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        if any(not re.fullmatch(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*", host) for host in hosts):
+            raise ValueError("must be host names such as example.com or *.example.com")
+        return hosts
 
     @field_validator("public_base_url")
     @classmethod

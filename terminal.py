@@ -33,6 +33,8 @@ WORDS = {
     "told_caller": "caller told",
     "suppressed": "not allowed",
     "expired": "too old",
+    "held": "held back",
+    "canceled": "canceled",
     "resend": "ordered again",
     "restarted": "workflow started again",
     "reconciled": "found in Temporal",

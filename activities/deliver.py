@@ -69,6 +69,7 @@ class Deliver:
         if not claim.granted:
             return await self._earlier_answer(leg, claim)
         await self._check(leg)
+        await self._keep_quiet(leg)
         return await self._post(leg, attempt)
 
     async def _look_it_up(self, leg: Leg, claim: Claim) -> Receipt | None:
@@ -110,6 +111,17 @@ class Deliver:
                 leg, Entry("expired", detail="too late to be worth sending"), DeliveryStatus.EXPIRED
             )
             raise _failure(names.STALE, "Too late to be worth sending; it was not sent.")
+
+    async def _keep_quiet(self, leg: Leg) -> None:
+        """It may be night by now where the recipient is: retries and outages take hours at times."""
+        request, now = leg.request, datetime.now(UTC)
+        if request.quiet_hours is None or leg.number > 1:  # a later leg is an operator's order
+            return
+        opening = request.quiet_hours.opening(now, request.time_zones)
+        if opening > now:
+            says = f"quiet hours at the recipient's until {opening:%Y-%m-%d %H:%M} UTC"
+            await self._ledger.not_sent(leg, LegState.RELEASED, Entry("held", detail=says))
+            raise _failure(names.HELD, f"Held: {says}.", retry_after=(opening - now).total_seconds())
 
     async def _post(self, leg: Leg, attempt: int) -> Receipt:
         request = leg.request

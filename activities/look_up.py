@@ -20,7 +20,13 @@ class LookUp:
 
     @activity.defn(name=names.ASK_CARRIER)
     async def ask_carrier(self, leg: Leg) -> Inquiry:
-        """What ledger and Twilio together know of a leg. Raises CarrierError when Twilio cannot be asked."""
+        """What ledger and Twilio together know of a leg whose send has ended. Raises CarrierError when Twilio cannot be
+        asked."""
+        row = await self._ledger.look(leg)
+        if row is not None and row.state is LegState.CLAIMED and row.sid is None:
+            # The worker died, or the database was away when it wanted to write down how the send ended.
+            entry = Entry("unknown", detail="the send never said how it ended")
+            await self._ledger.not_sent(leg, LegState.UNKNOWN, entry)
         inquiry = await self.ask(leg)
         if inquiry.report is not None:
             await self.note(leg, inquiry.report)

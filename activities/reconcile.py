@@ -88,7 +88,8 @@ class Reconcile:
             await self._look_up.note(case.leg, report)
             await self._dispatch.final_status(case.event_id, report)
             return "settled"
-        due = run.started_at + case.request.policy.deliver_within + OVERDUE
+        begins = max(run.started_at, case.request.not_before or run.started_at)
+        due = begins + case.request.policy.deliver_within + OVERDUE
         if datetime.now(UTC) > due and not run.attributes.get(search_attributes.ESCALATED):
             return await self._tell(case, EscalationReason.STUCK, case.status)
         return "waits"

@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import events, notifications, operations, problems, twilio
 from api.access import Keys
-from api.desk import Desk
+from api.desk import Desk, Rules
 from api.follow_up import FollowUp
 from api.limits import BodyLimit
 from api.request_log import RequestLog
@@ -44,14 +44,19 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.client = client
         app.state.window = timedelta(days=settings.idempotency_window_days)
         dispatch, ring = Dispatch(client), KeyRing(settings.encryption_keys)
-        app.state.follow_up = FollowUp(dispatch, Cases(database, ring), Resends(database))
+        app.state.follow_up = FollowUp(dispatch, Timeline(database), Cases(database, ring), Resends(database))
         app.state.desk = Desk(
             dispatch,
             Ledger(database, ring),
             Timeline(database),
             KeyedHash(settings.hash_key),
-            report_to_callers=settings.events_webhook_url is not None,
-            window=app.state.window,
+            rules=Rules(
+                window=app.state.window,
+                report_to_callers=settings.events_webhook_url is not None,
+                quiet_hours=settings.quiet_hours,
+                link_hosts=settings.link_hosts,
+                allowed_countries=settings.allowed_countries,
+            ),
         )
         _warn(settings)
         log.info("serving", url=settings.base_url, temporal=settings.temporal_address)

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +21,10 @@ from temporalio.service import RPCError
 from api.problems import Problem, Unavailable
 from notifications import phone
 from notifications.event import Event
+from notifications.local_time import zones_of
 from notifications.notification import NotificationRequest, Outcome, Recipient
+from notifications.quiet_hours import QuietHours
+from notifications.segments import Size, measure
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
@@ -33,9 +37,32 @@ PATIENCE = 2.5  # seconds for one call to Temporal; a caller hears of an outage 
 DATABASE_PATIENCE = 2.0  # seconds
 
 # None of them changes what is sent to whom: a repeat may word them differently.
-NOT_CONTENT = {"region", "operator_note", "consent_at", "occurred_at"}
+NOT_CONTENT = {"region", "time_zone", "operator_note", "consent_at", "occurred_at"}
 
 log = structlog.stdlib.get_logger("heliograph.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say of events."""
+
+    window: timedelta
+    """How old an event may be."""
+    report_to_callers: bool = False
+    quiet_hours: QuietHours | None = None
+    link_hosts: frozenset[str] = frozenset()
+    """Where links may lead; empty for everywhere."""
+    allowed_countries: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would become of an event, were it posted now."""
+
+    request: NotificationRequest
+    size: Size
+    zones: tuple[str, ...]
+    refusal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +99,13 @@ class Desk:
         timeline: Timeline,
         hashes: KeyedHash,
         *,
-        report_to_callers: bool,
-        window: timedelta,
+        rules: Rules,
     ) -> None:
         self.dispatch = dispatch
         self._ledger = ledger
         self.timeline = timeline
         self._hashes = hashes
-        self._report_to_callers = report_to_callers
-        self._window = window
+        self._rules = rules
 
     async def take(self, event: Event, caller: str, wait: float | None) -> Taken:
         """Starts the event's workflow, or answers what the first one of this ID came to.
@@ -88,6 +113,7 @@ class Desk:
         `wait` seconds for Twilio's acceptance or refusal. Raises Problem: 400 too old, 409 other content, 503.
         """
         self._check_age(event)
+        self._check_links(event)
         request = self._request(event, caller)
         if (record := await self._record(request.event_id)) is not None:
             known = _same(_known(record), request)
@@ -102,6 +128,17 @@ class Desk:
         except (RPCError, RuntimeError, TimeoutError) as failure:
             log.warning("Temporal did not take it", event_id=request.event_id, error=what(failure))
             raise Unavailable("Temporal") from None
+
+    def preview(self, event: Event, caller: str) -> Preview:
+        """What would become of the event now; nothing is sent or kept. Raises Problem 400 as `take` does."""
+        self._check_age(event)
+        self._check_links(event)
+        request = self._request(event, caller)
+        refusal = None
+        if self._rules.allowed_countries and request.recipient.country not in self._rules.allowed_countries:
+            refusal = f"{request.recipient.country} is not in ALLOWED_COUNTRIES"
+        zones = request.time_zones or zones_of(event.phone)
+        return Preview(request, measure(request.body), zones, refusal)
 
     async def look(self, event_id: str) -> Known | None:
         """What Temporal knows of an event that the database does not (yet) know. Raises Unavailable."""
@@ -121,16 +158,26 @@ class Desk:
         )
 
     def _check_age(self, event: Event) -> None:
-        if event.occurred_at is not None and event.occurred_at < datetime.now(UTC) - self._window:
+        if event.occurred_at is not None and event.occurred_at < datetime.now(UTC) - self._rules.window:
             raise Problem(
                 400,
                 "event_too_old",
-                f"The event is older than {self._window.days} days (IDEMPOTENCY_WINDOW_DAYS), for which repeats are "
-                "recognised. Nothing was sent.",
+                f"The event is older than {self._rules.window.days} days (IDEMPOTENCY_WINDOW_DAYS), for which repeats "
+                "are recognised. Nothing was sent.",
             )
 
+    def _check_links(self, event: Event) -> None:
+        for field, url in event.links().items():
+            host = (urlsplit(url).hostname or "").lower()
+            if self._rules.link_hosts and not any(_within(host, allowed) for allowed in self._rules.link_hosts):
+                detail = {"field": field, "problem": "must lead to one of LINK_HOSTS", "code": "link_host"}
+                raise Problem(400, "invalid_request", "The request is not valid. Nothing was sent.", details=[detail])
+
     def _request(self, event: Event, caller: str) -> NotificationRequest:
-        policy = event.policy
+        policy, now = event.policy, datetime.now(UTC)
+        zones = (event.time_zone,) if event.time_zone else zones_of(event.phone)
+        quiet_hours = self._rules.quiet_hours if policy.keeps_quiet else None
+        opening = quiet_hours.opening(now, zones) if quiet_hours else now
         if event.delivery_timeout_seconds is not None:
             policy = policy.model_copy(update={"deliver_within": timedelta(seconds=event.delivery_timeout_seconds)})
         content = event.model_dump(mode="json", exclude=NOT_CONTENT) | {"kind": event.kind, "caller": caller}
@@ -149,11 +196,14 @@ class Desk:
             policy=policy,
             content_hash=self._hashes.of("content", canonical),
             request_id=uuid.uuid4().hex,
-            accepted_at=datetime.now(UTC),
+            accepted_at=now,
             consent_at=event.consent_at,
             occurred_at=event.occurred_at,
             operator_note=event.operator_note,
-            report_to_caller=self._report_to_callers,
+            report_to_caller=self._rules.report_to_callers,
+            quiet_hours=quiet_hours,
+            time_zones=zones,
+            not_before=opening if opening > now else None,
         )
 
     async def _record(self, event_id: str) -> Record | None:
@@ -169,7 +219,8 @@ class Desk:
         async with asyncio.timeout(PATIENCE):
             await self.dispatch.start(request)
         await self._write_down(request)
-        return Taken(Known(request.event_id, request.content_hash, DeliveryStatus.PENDING), duplicate=False)
+        status = DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING
+        return Taken(Known(request.event_id, request.content_hash, status), duplicate=False)
 
     async def _write_down(self, request: NotificationRequest) -> None:
         """From now on SQL knows of it too, should Temporal lose it. Without the database the send writes it down."""
@@ -220,6 +271,10 @@ def _same(known: Known, request: NotificationRequest) -> Known:
             "Another event was posted under this eventId. Nothing was sent; give each event an ID of its own.",
         )
     return known
+
+
+def _within(host: str, allowed: str) -> bool:
+    return host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
 
 
 def _known(record: Record) -> Known:

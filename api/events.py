@@ -1,20 +1,23 @@
 """For the services that post events: one route per kind."""
 
 import re
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from api.access import Caller
-from api.desk import Desk, Known, Taken
+from api.desk import Desk, Known, Preview, Taken
 from api.metrics import EVENTS
 from api.problems import Problem, responses
 from notifications.causes import cause_of
 from notifications.event import Event
 from notifications.kinds import KINDS
+from notifications.local_time import zone_info
+from notifications.segments import Encoding
 from notifications.status import DeliveryStatus
 
 LONGEST_WAIT = 60  # seconds; what proxies commonly let pass
@@ -33,6 +36,24 @@ class Accepted(BaseModel):
     error_code: int | None = None
 
 
+class Previewed(BaseModel):
+    """What would become of the event, were it posted now. Nothing was sent."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+    dry_run: Literal[True] = True
+    would: Literal["send", "hold", "refuse"]
+    reason: str | None = None
+    not_before: datetime | None = None
+    text: str
+    encoding: Encoding
+    segments: int
+    phone: str
+    country: str
+    local_times: dict[str, datetime]
+    """By zone: what the clock on the wall says at the recipient's, in every zone that he may be in."""
+
+
 def router() -> APIRouter:
     """`POST /api/<kind>-sms` for every kind."""
     routes = APIRouter(prefix="/api", tags=["events"])
@@ -49,8 +70,13 @@ def _add(routes: APIRouter, kind: type[Event]) -> None:
         prefer: Annotated[
             str | None, Header(description="`wait=N`: answer when Twilio has accepted or refused, or after N seconds.")
         ] = None,
+        dry_run: Annotated[
+            bool, Query(alias="dryRun", description="Answers what would be sent when; sends and keeps nothing.")
+        ] = False,
     ) -> JSONResponse:
         desk: Desk = request.app.state.desk
+        if dry_run:
+            return _previewed(desk.preview(event, caller))
         wait = _wait(prefer)
         taken = await desk.take(event, caller, wait)
         EVENTS.labels(kind=kind.kind, result="duplicate" if taken.duplicate else "accepted").inc()
@@ -66,7 +92,10 @@ def _add(routes: APIRouter, kind: type[Event]) -> None:
         description="The same `eventId` never texts twice: repeats get the first one's answer.",
         response_model=Accepted,
         responses={
-            200: {"model": Accepted, "description": "A repeat; Twilio has it, or it has ended."},
+            200: {
+                "model": Accepted | Previewed,
+                "description": "A repeat; Twilio has it, or it has ended. Or the answer to `dryRun=true`.",
+            },
             202: {"model": Accepted, "description": "Taken, or a repeat that is still on its way."},
             **responses(400, 401, 409, 413, 502, 503),
         },
@@ -92,6 +121,23 @@ def _answer(taken: Taken, wait: float | None) -> JSONResponse:
     return JSONResponse(
         body.model_dump(mode="json", by_alias=True, exclude_none=True), 200 if settled else 202, headers
     )
+
+
+def _previewed(preview: Preview) -> JSONResponse:
+    request = preview.request
+    held = "quiet hours at the recipient's" if request.not_before else None
+    body = Previewed(
+        would="refuse" if preview.refusal else "hold" if held else "send",
+        reason=preview.refusal or held,
+        not_before=request.not_before,
+        text=request.body,
+        encoding=preview.size.encoding,
+        segments=preview.size.segments,
+        phone=request.recipient.masked,
+        country=request.recipient.country,
+        local_times={zone: request.accepted_at.astimezone(zone_info(zone)) for zone in preview.zones},
+    )
+    return JSONResponse(body.model_dump(mode="json", by_alias=True, exclude_none=True), 200)
 
 
 def _refused(known: Known, headers: dict[str, str]) -> Problem:

@@ -7,13 +7,16 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.service import RPCError
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.desk import DATABASE_PATIENCE, PATIENCE, what
 from api.problems import Problem, Unavailable
 from notifications.notification import CarrierReport, EscalationReason, Notice
+from notifications.status import DeliveryStatus
 from store.cases import Case, Cases
 from store.resends import Refusal, Resends
+from store.timeline import Entry, Timeline
 from workflows.dispatch import Dispatch
 
 log = structlog.stdlib.get_logger("heliograph.api")
@@ -22,8 +25,9 @@ log = structlog.stdlib.get_logger("heliograph.api")
 class FollowUp:
     """Every method raises Unavailable when Temporal or the database cannot be reached."""
 
-    def __init__(self, dispatch: Dispatch, cases: Cases, resends: Resends) -> None:
+    def __init__(self, dispatch: Dispatch, timeline: Timeline, cases: Cases, resends: Resends) -> None:
         self._dispatch = dispatch
+        self._timeline = timeline
         self._cases = cases
         self._resends = resends
 
@@ -65,6 +69,29 @@ class FollowUp:
         await self._temporal(event_id, self._dispatch.resend(request))
         log.warning("resent", event_id=event_id, leg=ordered, caller=caller, forced=force)
         return ordered
+
+    async def cancel(self, event_id: str, *, caller: str) -> None:
+        """Drops a text that is still held. Raises Problem 404, and 409 when it is too late."""
+        case = await self._case(event_id)
+        if case is None:
+            raise Problem(404, "not_found", "No event of this ID is known.")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._dispatch.cancel(event_id)
+        except WorkflowUpdateFailedError:
+            raise Problem(409, "too_late", "It is being sent, or has ended; ask for its status.") from None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise Problem(409, "too_late", "It has ended; ask for its status.") from None
+            raise Unavailable("Temporal") from None
+        except (RuntimeError, TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise Unavailable("Temporal") from None  # whether it was canceled, the next call tells
+        entry = Entry("canceled", detail=f"by {caller}")
+        try:
+            async with asyncio.timeout(DATABASE_PATIENCE):
+                await self._timeline.note(event_id, entry, status=DeliveryStatus.CANCELED)
+        except (SQLAlchemyError, OSError, TimeoutError):
+            log.warning("the database did not take the cancellation", event_id=event_id)  # the reconciliation will
 
     async def _case(self, event_id: str) -> Case | None:
         try:

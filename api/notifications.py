@@ -75,6 +75,13 @@ class Resent(_Answer):
     status: DeliveryStatus
 
 
+class Canceled(_Answer):
+    """It will not be sent."""
+
+    event_id: str
+    status: DeliveryStatus
+
+
 class NotificationStory(_Answer):
     """All that is known of a notification."""
 
@@ -97,6 +104,14 @@ class NotificationStory(_Answer):
 async def notification(event_id: EventId, request: Request, caller: Caller) -> NotificationStory:
     """Status, Message SID, attempts, error with what to do about it, and the timeline."""
     return await _story(request.app.state.desk, event_id)
+
+
+@router.post("/notifications/{event_id}/cancel", responses=responses(401, 404, 409, 503))
+async def cancel(event_id: EventId, request: Request, caller: Caller) -> Canceled:
+    """Drops a text that is still held back. 409 when it is too late: it is being sent, or has ended."""
+    follow_up: FollowUp = request.app.state.follow_up
+    await follow_up.cancel(event_id, caller=caller)
+    return Canceled(event_id=event_id, status=DeliveryStatus.CANCELED)
 
 
 @router.post("/notifications/{event_id}/resend", responses=responses(400, 401, 404, 409, 503))

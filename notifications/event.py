@@ -1,6 +1,7 @@
 """What every business event has in common: its ID, its recipient, his consent."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -20,7 +21,10 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from notifications import phone
+from notifications.local_time import is_zone
 from notifications.policy import Policy
+from notifications.segments import measure
+from notifications.texts import Texts
 
 MAX_BODY = 1600  # characters, Twilio's limit for one message (error 21617)
 CLOCK_SKEW = timedelta(minutes=1)  # by how much a caller's clock may be ahead of ours
@@ -101,6 +105,7 @@ class Event(BaseModel):
 
     kind: ClassVar[str]
     policy: ClassVar[Policy]
+    texts: ClassVar[Texts]
 
     event_id: EventId
     region: Annotated[
@@ -130,6 +135,14 @@ class Event(BaseModel):
             examples=["en-US"],
         ),
     ] = None
+    time_zone: Annotated[
+        str | None,
+        Field(
+            max_length=60,
+            description="The recipient's, by its IANA name; otherwise his number tells, as well as it can.",
+            examples=["America/New_York"],
+        ),
+    ] = None
     delivery_timeout_seconds: Annotated[
         int | None,
         Field(strict=True, ge=5, le=86_400, description="Overrides the kind's deadline.", examples=[600]),
@@ -147,12 +160,23 @@ class Event(BaseModel):
         """The body of the text. At most 1,600 characters."""
         raise NotImplementedError
 
+    def links(self) -> Mapping[str, str]:
+        """The URLs in the text, by the wire name of their field; LINK_HOSTS says where they may lead."""
+        return {}
+
     @field_validator("region")
     @classmethod
     def _known_region(cls, region: str | None) -> str | None:
         if region is not None and region not in phone.REGIONS:
             raise PydanticCustomError("region", "is not a region with phone numbers, for example US")
         return region
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str | None) -> str | None:
+        if zone is not None and not is_zone(zone):
+            raise PydanticCustomError("time_zone", "is not an IANA time zone, for example Europe/Berlin")
+        return zone
 
     @field_validator("phone")
     @classmethod
@@ -175,6 +199,14 @@ class Event(BaseModel):
 
     @model_validator(mode="after")
     def _fits_one_message(self) -> Self:
-        if len(self.text().encode("utf-16-le")) // 2 > MAX_BODY:
+        text = self.text()
+        if len(text.encode("utf-16-le")) // 2 > MAX_BODY:
             raise PydanticCustomError("text_too_long", "the text would have over 1,600 characters")
+        size = measure(text)
+        if size.segments > self.policy.max_segments:
+            raise PydanticCustomError(
+                "too_many_segments",
+                "the text would take {segments} segments in {encoding}, and this kind may take {most}",
+                {"segments": size.segments, "encoding": size.encoding.value, "most": self.policy.max_segments},
+            )
         return self

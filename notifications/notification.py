@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from notifications.policy import Policy
+from notifications.quiet_hours import QuietHours
 from notifications.status import DeliveryStatus
 
 
@@ -40,6 +41,12 @@ class NotificationRequest(_Message):
     occurred_at: datetime | None = None
     operator_note: str | None = None
     report_to_caller: bool = False
+    quiet_hours: QuietHours | None = None
+    """Held back in them, at every attempt."""
+    time_zones: tuple[str, ...] = ()
+    """Where the recipient may be."""
+    not_before: datetime | None = None
+    """Held from acceptance until then."""
     leg: int = 1
     """The leg that the workflow begins with: 1, or a later one that an operator has ordered."""
 

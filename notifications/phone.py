@@ -50,10 +50,15 @@ def normalise(text: str, region: str | None = None) -> str:
     refused = REFUSED_TYPES.get(phonenumbers.number_type(number))
     if refused is not None:
         raise RefusedPhoneType(f"is {refused}; texts go to people's own phones only")
-    normal = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not E164.fullmatch(normal):
+    normal = _e164(number)
+    # A number that loses more digits every time it is read (a country's trunk prefix at its begin) is none.
+    if not E164.fullmatch(normal) or _e164(phonenumbers.parse(normal)) != normal:
         raise InvalidPhone(f"is not a phone number, for example {EXAMPLE}")
     return normal
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def country_of(e164: str) -> str:

@@ -58,4 +58,8 @@ class Policy(BaseModel):
     listen_for: timedelta = timedelta(hours=24)
     """How long a late callback is waited for after the ladder has run without a final status."""
     when_unknown: WhenUnknown = WhenUnknown.HOLD
+    keeps_quiet: bool = False
+    """Whether QUIET_HOURS at the recipient's hold it back. Not for what is urgent or awaited."""
+    max_segments: int = Field(default=10, ge=1, le=10)
+    """How many segments a text may be paid for; what would take more is refused."""
     ladder: tuple[Rung, ...] = (Rung.tell_operators(),)

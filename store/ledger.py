@@ -167,7 +167,7 @@ class Ledger:
                 masked_phone=request.recipient.masked,
                 country=request.recipient.country,
                 sealed_request=self._ring.encrypt_text(request.model_dump_json()),
-                status=DeliveryStatus.PENDING,
+                status=DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING,
                 attempts=0,
                 duplicate_send=False,
                 consent_at=request.consent_at,
@@ -182,6 +182,9 @@ class Ledger:
                 request.event_id,
                 Entry("requested", at=request.accepted_at, detail=f"{request.kind} from {request.caller}"),
             )
+            if request.not_before is not None:
+                until = f"until {request.not_before:%Y-%m-%d %H:%M} UTC: quiet hours"
+                await append(connection, request.event_id, Entry("held", at=request.accepted_at, detail=until))
 
     async def _take_up(
         self, connection: AsyncConnection, leg: Leg, claimant: str, now: datetime, free: LegState

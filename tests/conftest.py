@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from devstack.stack import TEMPORAL_FLAGS, Ports, Stack
@@ -26,6 +27,11 @@ LEAPING = (
     "--dynamic-config-value frontend.WorkflowTimeSkippingEnabled=true",
     "--dynamic-config-value system.workflowTimeSkippingEnabled=true",
 )
+
+# The same examples every time: a run that finds something new is worth having, but not in the middle of another change.
+# EXPLORE=1 make test looks further.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("default" if os.environ.get("EXPLORE") else "same")
 
 for _name in [name for name in os.environ if name.startswith(("TWILIO_", "TEMPORAL_", "OPERATIONS_", "EVENTS_"))]:
     del os.environ[_name]  # a developer's own settings must not get into the tests

@@ -91,6 +91,11 @@ class Dispatch:
         """Hands a final status to its workflow; False when none is open (any more)."""
         return await self._signal(event_id, names.FINAL_STATUS, report)
 
+    async def cancel(self, event_id: str) -> None:
+        """Drops a text that is held. Raises WorkflowUpdateFailedError when it is too late."""
+        # A fixed update ID: canceling twice is canceling once.
+        await self.client.get_workflow_handle(event_id).execute_update(names.CANCEL, id=names.CANCEL)
+
     async def second_message(self, event_id: str) -> bool:
         """Flags the workflow; False when none is open."""
         return await self._signal(event_id, names.SECOND_MESSAGE)

@@ -14,11 +14,14 @@ RECONCILIATION = "heliograph-reconciliation"  # the schedule, and its workflows'
 FINAL_STATUS = "final-status"  # signal: Twilio's final status callback
 RESEND = "resend"  # signal: an operator has ordered another leg
 SECOND_MESSAGE = "second-message"  # signal: two messages report for one leg
+CANCEL = "cancel"  # update: a text that is held is not sent
 ACCEPTED = "accepted"  # update: answers when Twilio has accepted or refused
 
 # Types of the failures of `deliver`.
 REFUSED = "Refused"  # Twilio answered 4xx
 SUPPRESSED = "Suppressed"  # our own rules forbid it
+TOO_LATE = "TooLate"  # of the `cancel` update: it is being sent, or has ended
+HELD = "Held"  # quiet hours at the recipient's; retried when they end
 STALE = "Stale"  # too late to be worth sending; it was not sent
 OUTCOME_UNKNOWN = "OutcomeUnknown"  # it may have been sent
 NOT_ACCEPTED = "NotAccepted"  # 429 or no connection; retried

@@ -61,6 +61,7 @@ class Notification:
         self._escalated = False
         self._in_doubt = False  # a send has ended without telling what became of it
         self._past_deadline = False
+        self._released = False  # from here on it may be at Twilio
         self._show("Waits to be sent.")
 
     @workflow.run
@@ -73,6 +74,21 @@ class Notification:
         return course.result()
 
     async def _course(self) -> Outcome:
+        await self._hold()
+        if not self._status.final:
+            await self._follow()
+        await self._report_to_caller()
+        return self._outcome()
+
+    async def _hold(self) -> None:
+        """Waits for the end of the quiet hours; until then it may be canceled."""
+        not_before = self._request.not_before
+        if not_before is not None and self._leg == 1 and (pause := not_before - workflow.now()) > timedelta(0):
+            self._move(DeliveryStatus.HELD, f"Held until {not_before:%Y-%m-%d %H:%M} UTC: quiet hours.")
+            await _wait(lambda: self._status.final, pause, "quiet hours")
+        self._released = True
+
+    async def _follow(self) -> None:
         tasks = asyncio.create_task(self._deadline()), asyncio.create_task(self._send())
         await workflow.wait_condition(lambda: self._settled or self._past_deadline or _broken(tasks))
         for task in tasks:
@@ -83,8 +99,6 @@ class Notification:
         if self._status not in (DeliveryStatus.DELIVERED, DeliveryStatus.SUPPRESSED):
             await self._escalate(self._reason())
             await self._listen_on()
-        await self._report_to_caller()
-        return self._outcome()
 
     @workflow.signal(name=names.FINAL_STATUS, description="Twilio's final status callback")
     def final_status(self, report: CarrierReport) -> None:
@@ -103,10 +117,26 @@ class Notification:
     def second_message(self) -> None:
         workflow.upsert_search_attributes([search_attributes.DUPLICATE_SEND.value_set(True)])
 
+    @workflow.update(name=names.CANCEL, description="Not sent any more, if it is still held")
+    def cancel(self) -> Outcome:
+        self._move(DeliveryStatus.CANCELED, "Canceled before it was sent.")
+        return self._outcome()
+
+    @cancel.validator
+    def _cancelable(self) -> None:
+        if self._released or self._status.final:
+            raise ApplicationError("It is being sent, or has ended.", self._status.value, type=names.TOO_LATE)
+
     @workflow.update(name=names.ACCEPTED, description="Answers when Twilio has accepted or refused the text")
     async def accepted(self) -> Outcome:
         await workflow.wait_condition(
-            lambda: self._sid is not None or self._status.final or self._in_doubt or self._ordered is not None
+            lambda: (
+                self._sid is not None
+                or self._status.final
+                or self._status is DeliveryStatus.HELD
+                or self._in_doubt
+                or self._ordered is not None
+            )
         )
         return self._outcome()
 

@@ -1,19 +1,14 @@
 """A parcel has left the warehouse."""
 
 from datetime import timedelta
-from typing import Annotated
 
-from pydantic import Field
-
-from notifications.event import Event, Printable, WebUrl
+from notifications.order_update import OrderUpdate
 from notifications.policy import Policy, Purpose, Rung
+from notifications.texts import Texts
 
 
-class OrderShipped(Event):
+class OrderShipped(OrderUpdate):
     """A parcel has left the warehouse."""
-
-    order_id: Annotated[Printable, Field(min_length=1, max_length=80, examples=["48151623"])]
-    tracking_url: Annotated[WebUrl | None, Field(examples=["https://example.com/track/1Z999AA10123456784"])] = None
 
     policy = Policy(
         purpose=Purpose.ORDER_UPDATES,
@@ -21,7 +16,14 @@ class OrderShipped(Event):
         stale_after=timedelta(hours=12),
         ladder=(Rung.tell_operators(),),
     )
+    texts = Texts(
+        {
+            "en": "Your order {order} has shipped.",
+            "es": "Su pedido {order} ha sido enviado.",
+            "de": "Ihre Bestellung {order} ist unterwegs.",
+            "ja": "ご注文{order}を発送しました。",
+        }
+    )
 
     def text(self) -> str:
-        tracking = f" Tracking: {self.tracking_url}" if self.tracking_url else ""
-        return f"Your order {self.order_id} has shipped.{tracking}"
+        return self.texts.say(self.locale, order=self.order_id) + self.tracking()

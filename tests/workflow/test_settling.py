@@ -4,10 +4,15 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+from sqlalchemy.exc import OperationalError
+
 from notifications.notification import NotificationRequest, Outcome, Recipient
 from notifications.policy import Policy, Purpose, Rung, WhenUnknown
 from notifications.status import DeliveryStatus
+from store.ledger import Ledger
 from tests.world import World
+from workflows import search_attributes
 from workflows.dispatch import Dispatch
 
 
@@ -114,3 +119,26 @@ async def test_a_message_that_may_be_another_events_is_nobodys_until_a_callback_
         ended = await world.outcome(event)
         assert (ended.status, ended.escalated, ended.sid) == ("unknown", True, None)
     assert await world.phones.requests(first["phone"]) == 2
+
+
+async def test_a_send_whose_end_the_database_missed_is_unknown_there_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, Exception("the database went away"))
+
+    event = world.event()
+    await world.phones.behave(event["phone"], create=[{"fault": "reset", "accept": False}])
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "not_sent", away)
+        await world.post(event)
+        async with asyncio.timeout(15):
+            while await world.attribute(event["eventId"], search_attributes.STATUS) != "unknown":  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    assert (await world.story(event["eventId"]))["status"] == "sending"
+    assert (await world.outcome(event)).status == "unknown"
+    assert (await world.story(event["eventId"]))["status"] == "unknown"
+    answer = await world.http.post(
+        f"/api/notifications/{event['eventId']}/resend", json={"reason": "it was not sent", "force": True}
+    )
+    assert answer.status_code == 200
