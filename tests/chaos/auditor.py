@@ -66,8 +66,7 @@ def _judge(found: Findings, event_id: str, texts: list[dict[str, Any]], records:
         return
     status = story["status"]
     found.ends[status] += 1
-    arrived = any(text["status"] == "delivered" for text in texts)
-    if why := _contradiction(status, texts, arrived, story, records.answers.get(event_id, [])):
+    if why := _contradiction(status, texts, story, records.answers.get(event_id, [])):
         found.wrong[event_id] = why
     if status == "delivered":
         found.delivered += 1
@@ -81,12 +80,14 @@ def _judge(found: Findings, event_id: str, texts: list[dict[str, Any]], records:
 
 
 def _contradiction(
-    status: str, texts: list[dict[str, Any]], arrived: bool, story: dict[str, Any], answers: Iterable[dict[str, Any]]
+    status: str, texts: list[dict[str, Any]], story: dict[str, Any], answers: Iterable[dict[str, Any]]
 ) -> str | None:
     sids = {text["sid"] for text in texts}
-    if status == "delivered" and not arrived:
-        return "Heliograph says delivered, the handset has nothing"
-    if status in FINAL - {"delivered"} and arrived:
+    # Twilio may contradict itself, and the first word of it that gets through counts.
+    said = {text["status"] for text in texts} | {call["status"] for text in texts for call in text["callbacks"]}
+    if status == "delivered" and "delivered" not in said:
+        return "Heliograph says delivered, Twilio never said so"
+    if status in FINAL - {"delivered"} and "delivered" in said and status not in said:
         return f"Heliograph says {status}, the handset has it"
     if story.get("sid") is not None and story["sid"] not in sids:
         return f"Heliograph names {story['sid']}, which Twilio does not have"

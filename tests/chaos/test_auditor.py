@@ -22,7 +22,7 @@ def records(
     return Records(
         acknowledged={"event-1": "+15550000001"},
         answers={"event-1": [{"accepted": True}, *answers]},
-        texts={"+15550000001": [{"sid": one, "status": state} for one, state in texts]},
+        texts={"+15550000001": [{"sid": one, "status": state, "callbacks": []} for one, state in texts]},
         stories={"event-1": {"status": status, "sid": sid}},
         notices={"event-1": list(told)},
     )
@@ -65,6 +65,12 @@ def test_two_texts_for_an_event_that_nobody_was_answered_for_are_found() -> None
     twice = records(texts=((SID, "delivered"), (OTHER, "delivered")))
     found = audit(dataclasses.replace(twice, acknowledged={}, stories={}, answers={}))
     assert list(found.texted_twice) == ["+15550000001"]
+
+
+def test_where_twilio_contradicts_itself_either_word_is_right() -> None:
+    both = records(status="undelivered", told=("not_delivered",))
+    both.texts["+15550000001"][0]["callbacks"] += [{"status": "delivered"}, {"status": "undelivered"}]
+    assert audit(both).clean
 
 
 @pytest.mark.parametrize(
