@@ -120,14 +120,15 @@ class Desk:
             if wait is None or known.settled:
                 return Taken(known, duplicate=True)
         try:
-            if wait is None:
-                return await self._start(request)
-            return await self._start_and_wait(request, wait)
+            taken = await (self._start(request) if wait is None else self._start_and_wait(request, wait))
         except WorkflowAlreadyStartedError:
             return Taken(_same(await self._found(request.event_id), request), duplicate=True)
         except (RPCError, RuntimeError, TimeoutError) as failure:
             log.warning("Temporal did not take it", event_id=request.event_id, error=what(failure))
             raise Unavailable("Temporal") from None
+        if not taken.duplicate:
+            await self._write_down(request)
+        return taken
 
     def preview(self, event: Event, caller: str) -> Preview:
         """What would become of the event now; nothing is sent or kept. Raises Problem 400 as `take` does."""
@@ -218,7 +219,6 @@ class Desk:
     async def _start(self, request: NotificationRequest) -> Taken:
         async with asyncio.timeout(PATIENCE):
             await self.dispatch.start(request)
-        await self._write_down(request)
         status = DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING
         return Taken(Known(request.event_id, request.content_hash, status), duplicate=False)
 

@@ -71,15 +71,15 @@ async def status_callback(form: Annotated[FormData, Depends(verified)], request:
     follow_up: FollowUp = request.app.state.follow_up
     event_id = request.query_params.get("eventId")
     event_id = event_id if event_id and _EVENT_ID.fullmatch(event_id) else None
-    leg = _leg(request)
-    report = callback.report(leg)
+    report = callback.report(_leg(request))
     recorded = await _record(desk, event_id, report)
     event_id = event_id or (recorded.event_id if recorded else None)
     if recorded is not None and recorded.second_sid and recorded.event_id is not None:
-        await follow_up.second_message(recorded.event_id, leg, report.sid)
+        await follow_up.second_message(recorded.event_id, recorded.leg, report.sid)
     # Signalled even when the database is away: the workflow must not wait for what Twilio has told already.
     elif report.status.final and event_id is not None:
-        await follow_up.final_status(event_id, report)
+        leg = recorded.leg if recorded is not None else report.leg  # known by the SID where the URL names none
+        await follow_up.final_status(event_id, report.model_copy(update={"leg": leg}))
     if recorded is None:
         raise Unavailable("The database")  # Twilio calls again, and the timeline gets its entry
     log.info(

@@ -55,6 +55,7 @@ class Recorded:
 
     event_id: str | None
     counted: bool
+    leg: int = 1
     second_sid: bool = False
     """Another message already stands for this leg: the recipient may have been texted twice."""
 
@@ -121,7 +122,7 @@ class Timeline:
                     update(notifications).where(notifications.c.event_id == event_id).values(duplicate_send=True)
                 )
             await append(connection, event_id, replace(entry, counted=why_not is None, detail=why_not))
-            return Recorded(event_id=event_id, counted=why_not is None, second_sid=second)
+            return Recorded(event_id=event_id, counted=why_not is None, leg=leg, second_sid=second)
 
     async def note(
         self,

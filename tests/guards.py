@@ -138,7 +138,7 @@ GUARDS = (
     Guard(
         "escalates: a second message for one leg is told",
         "api/twilio.py",
-        "        await follow_up.second_message(recorded.event_id, leg, report.sid)\n",
+        "        await follow_up.second_message(recorded.event_id, recorded.leg, report.sid)\n",
         "        pass\n",
         "tests/api/test_callbacks.py::test_a_second_message_for_one_leg_is_recorded_flagged_counted_and_told_once",
     ),

@@ -82,6 +82,8 @@ async def test_a_waiting_caller_hears_that_it_is_held(world: World) -> None:
     event = world.event(timeZone=ASLEEP)
     answer = await world.http.post("/api/order-delayed-sms", json=event, headers={"Prefer": "wait=10"})
     assert (answer.status_code, answer.json()["status"]) == (202, "held")
+    assert (await world.story(event["eventId"]))["status"] == "held"
+    assert (await world.http.post(f"/api/notifications/{event['eventId']}/cancel")).status_code == 200
 
 
 async def test_a_held_text_is_canceled_once_and_for_all(world: World) -> None:
