@@ -13,7 +13,7 @@ from api.desk import Desk
 from api.follow_up import FollowUp
 from api.problems import Problem, Unavailable, responses
 from notifications.causes import cause_of
-from notifications.event import EventId, Printable
+from notifications.fields import EventId, Printable
 from notifications.status import DeliveryStatus
 from store.timeline import Entry, Record
 

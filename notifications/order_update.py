@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from notifications.event import Event, Printable, WebUrl
+from notifications.event import Event
+from notifications.fields import Printable, WebUrl
 from notifications.texts import Texts
 
 _TRACKING = Texts(

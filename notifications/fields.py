@@ -1,0 +1,88 @@
+"""The sorts of fields that requests are made of, each with its rule and its example."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+CLOCK_SKEW = timedelta(minutes=1)  # by how much a caller's clock may be ahead of ours
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE | re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+
+
+def _timestamp(value: Any) -> datetime:
+    wrong = PydanticCustomError(
+        "timestamp", "must be an ISO 8601 date and time with its offset, for example 2026-11-23T09:30:00+01:00"
+    )
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise wrong
+        return value
+    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+        raise wrong
+    try:
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise wrong from None
+    if moment.year < 2000:
+        raise wrong
+    return moment
+
+
+def _not_in_future(moment: datetime) -> datetime:
+    if moment > datetime.now(UTC) + CLOCK_SKEW:
+        raise PydanticCustomError("in_future", "must not be in the future")
+    return moment
+
+
+def _web_url(value: str) -> str:
+    wrong = PydanticCustomError("web_url", "must be an http or https URL, for example https://example.com/t/1Z999")
+    try:
+        parts = urlsplit(value)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        raise wrong from None
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise wrong
+    if re.search(r"[\s\"<>\\^`{|}]", value) or parts.username is not None or parts.password is not None:
+        raise wrong
+    return value
+
+
+def _printable(value: str) -> str:
+    if _CONTROL.search(value):
+        raise PydanticCustomError("control_character", "must not hold line breaks or control characters")
+    return value
+
+
+Timestamp = Annotated[
+    datetime,
+    BeforeValidator(_timestamp, json_schema_input_type=str),
+    Field(json_schema_extra={"format": "date-time", "examples": ["2026-11-20T09:30:00+01:00"]}),
+]
+PastTimestamp = Annotated[Timestamp, AfterValidator(_not_in_future)]
+Printable = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_printable)]
+WebUrl = Annotated[Printable, Field(max_length=1000), AfterValidator(_web_url)]
+EventId = Annotated[
+    str,
+    Field(
+        min_length=6,
+        max_length=120,
+        pattern=r"^[A-Za-z0-9._:@-]+$",
+        description="Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice.",
+        examples=["order-shipped:48151623"],
+    ),
+]
+Locale = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$",
+        max_length=35,
+        description="The recipient's language, a BCP 47 tag.",
+        examples=["en-US"],
+    ),
+]
