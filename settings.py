@@ -26,6 +26,7 @@ from notifications.quiet_hours import QuietHours
 
 # The account of the simulator: no secret, and no account of anyone's.
 SIMULATOR_ACCOUNT_SID = "AC00000000000000000000000000000000"
+SIMULATOR_VERIFY_SERVICE_SID = "VA00000000000000000000000000000000"
 SIMULATOR_AUTH_TOKEN = "simulator-token-no-secret"
 SIMULATOR_FROM_NUMBER = "+15005550006"  # the sender that Twilio's own test credentials accept
 SIMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"simulator-operators-desk").decode()
@@ -121,6 +122,10 @@ class Settings(BaseSettings):
     twilio_api_base_url: BaseUrl | None = None
     twilio_connect_timeout_seconds: float = Field(5, gt=0, le=10)
     twilio_read_timeout_seconds: float = Field(30, gt=0, le=40)
+    verify_starts_per_number: int = Field(5, ge=1, le=100)
+    verify_starts_per_prefix: int = Field(20, ge=1, le=10_000)
+    verify_starts_per_caller: int = Field(120, ge=1, le=100_000)
+    verify_checks_per_number: int = Field(10, ge=1, le=100)
     require_twilio_signature: bool = True
     send_rate_per_second: float | None = Field(None, gt=0, le=2000)
 
@@ -304,6 +309,10 @@ class Settings(BaseSettings):
         """All that a callback may be signed with: during a rotation the secondary one too."""
         secondary = self.twilio_auth_token_secondary
         return (self.auth_token, *((secondary.get_secret_value(),) if secondary else ()))
+
+    @property
+    def verify_service_sid(self) -> str | None:
+        return self.twilio_verify_service_sid or (SIMULATOR_VERIFY_SERVICE_SID if self.simulated else None)
 
     @property
     def from_number(self) -> str | None:

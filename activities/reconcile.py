@@ -71,6 +71,8 @@ class Reconcile:
 
     async def _examine(self, case: Case) -> str:
         run = await self._dispatch.run(case.event_id)
+        if case.status.final:
+            return await self._bad_end(case, run)
         if run is not None and run.open:
             return await self._open_workflow(case, run)
         if run is not None and run.status is WorkflowExecutionStatus.COMPLETED:
@@ -80,6 +82,22 @@ class Reconcile:
             await self._timeline.note(case.event_id, entry, status=DeliveryStatus.CANCELED)
             return await self._tell(case, EscalationReason.ABANDONED, DeliveryStatus.CANCELED)
         return await self._restart(case)
+
+    async def _bad_end(self, case: Case, run: Run | None) -> str:
+        """SQL knows that it failed, and nobody was told: the signal was lost, or the workflow was."""
+        if run is not None and run.open:
+            if case.sid is not None:
+                report = CarrierReport(
+                    sid=case.sid,
+                    carrier_status=case.carrier_status or case.status,
+                    status=case.status,
+                    error_code=case.error_code,
+                    leg=case.leg_number,
+                )
+                await self._dispatch.final_status(case.event_id, report)
+            return "waits"  # it tells operators by itself
+        reason = EscalationReason.NOT_DELIVERED if case.sid else EscalationReason.REFUSED
+        return await self._tell(case, reason, case.status)
 
     async def _open_workflow(self, case: Case, run: Run) -> str:
         """Callbacks may have been lost while its deadline is far away; or nothing moves it."""
@@ -133,7 +151,7 @@ class Reconcile:
             reason=reason,
             status=status,
             sid=case.sid,
-            error_code=None,
+            error_code=case.error_code,
             deadline=case.request.policy.deliver_within,
             leg=case.leg_number,
         )

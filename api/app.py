@@ -9,18 +9,22 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import events, notifications, operations, problems, twilio
+from api import verify as login_checks
 from api.access import Keys
 from api.desk import Desk, Rules
 from api.follow_up import FollowUp
 from api.limits import BodyLimit
 from api.request_log import RequestLog
+from api.verify import Checks
 from carrier.signature import Signatures
+from carrier.verify import Verify
 from engine import connect
 from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
 from store.cases import Cases
 from store.database import Database
 from store.ledger import Ledger
+from store.limits import Limits
 from store.resends import Resends
 from store.timeline import Timeline
 from workflows.dispatch import Dispatch
@@ -58,9 +62,13 @@ def create_app(settings: Settings) -> FastAPI:
                 allowed_countries=settings.allowed_countries,
             ),
         )
+        verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
+        app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
         _warn(settings)
         log.info("serving", url=settings.base_url, temporal=settings.temporal_address)
         yield
+        if verify is not None:
+            await verify.close()
         await database.close()
         log.info("stopped")
 
@@ -73,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
     )
     problems.install(app)
-    for router in (events.router(), notifications.router, twilio.router, operations.router):
+    for router in (events.router(), notifications.router, login_checks.router, twilio.router, operations.router):
         app.include_router(router)
     problems.describe(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

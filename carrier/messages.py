@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from twilio.base.exceptions import TwilioException
-from twilio.rest import Client
 
+from carrier.client import connected
 from carrier.errors import OutcomeUnknown, Refused
-from carrier.transport import Transport
 from notifications.notification import CarrierReport
 from notifications.status import DeliveryStatus, from_twilio
 from settings import Settings
@@ -37,18 +36,7 @@ class Messages:
     """Build it inside a running event loop; close it at the end."""
 
     def __init__(self, settings: Settings) -> None:
-        self._transport = Transport(
-            settings.twilio_url,
-            connect_timeout=settings.twilio_connect_timeout_seconds,
-            read_timeout=settings.twilio_read_timeout_seconds,
-        )
-        key_secret = settings.twilio_api_key_secret
-        self._client = Client(
-            settings.twilio_api_key_sid or settings.account_sid,
-            key_secret.get_secret_value() if key_secret else settings.auth_token,
-            settings.account_sid,
-            http_client=self._transport,
-        )
+        self._transport, self._client = connected(settings)
         self._callback_url = settings.base_url + CALLBACK_PATH
         self._service = settings.twilio_messaging_service_sid
         self._from = settings.from_number

@@ -16,6 +16,7 @@ def serve(settings: Settings) -> None:
             messaging_services=(settings.twilio_messaging_service_sid,)
             if settings.twilio_messaging_service_sid
             else (),
+            verify_services=(settings.verify_service_sid,) if settings.verify_service_sid else (),
             database=settings.data_dir / "simulator.db",
             port=settings.simulator_port,
             operations_webhook_secret=secret.get_secret_value() if secret else SIMULATOR_WEBHOOK_SECRET,

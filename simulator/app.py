@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
 
-from simulator import control, operators, rest
+from simulator import control, operators, rest, verify
 from simulator.config import SimulatorConfig
 from simulator.errors import NotFound, TwilioError
 from simulator.network import Network
@@ -33,8 +33,9 @@ def create_simulator(config: SimulatorConfig) -> FastAPI:
     app = FastAPI(title="Twilio simulator", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.config = config
     app.state.desk = operators.Desk(config.operations_webhook_secret)
+    app.state.verifications = verify.Verifications()
     app.state.stopping = asyncio.Event()
-    for part in (rest, control, operators):
+    for part in (rest, verify, control, operators):
         app.include_router(part.router)
     app.add_middleware(ExposeTransport)
 

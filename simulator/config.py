@@ -13,6 +13,7 @@ class SimulatorConfig:
     auth_token: str
     senders: tuple[str, ...] = ("+15005550006",)
     messaging_services: tuple[str, ...] = ()
+    verify_services: tuple[str, ...] = ("VA00000000000000000000000000000000",)
     auth_token_secondary: str | None = None
     api_keys: Mapping[str, str] = field(default_factory=dict)
     """API key SID to its secret."""

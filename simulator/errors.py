@@ -29,11 +29,19 @@ _MESSAGES = {
     21624: "The ValidityPeriod value is invalid.",
     21701: "The Messaging Service does not exist.",
     21711: "The 'From' number {from_} is not in the Messaging Service's sender pool.",
+    60200: "Invalid parameter",
+    60202: "Max check attempts reached",
+    60203: "Max send attempts reached",
+    60205: "SMS is not supported by landline phone number",
+    60212: "Too many concurrent requests for phone number",
+    60410: "The destination phone number has been temporarily blocked by Twilio due to fraudulent activities",
+    60605: "The destination phone number is blocked by Verify Geo-Permissions",
     30400: "The message cannot be updated that way.",
     35111: "SendAt is missing.",
     35114: "SendAt is out of the allowed window.",
 }
-_STATUS = {20003: 401, 20008: 403, 20009: 409, 20422: 422, 20429: 429, 20500: 500, 20503: 503, 21611: 429, 21701: 404}
+_STATUS = {20003: 401, 20008: 403, 20009: 409, 20422: 422, 20429: 429, 20500: 500, 20503: 503, 21611: 429, 21701: 404,
+           60202: 429, 60203: 429, 60205: 403, 60212: 429, 60410: 403, 60605: 403}  # fmt: skip
 
 
 class TwilioError(Exception):

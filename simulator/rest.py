@@ -65,7 +65,7 @@ async def create(account: str, test: Test, request: Request) -> Response:
     store.count_request(to)
     valid = validated(form, config, test=test)
     if test:
-        return _answer(_message(valid, account, store).resource(), 201)
+        return answer(_message(valid, account, store).resource(), 201)
     scenario = store.scenario(to)
     step = store.next_step(to) or Step(fault="none")
     if step.fault == "429":
@@ -85,7 +85,7 @@ async def create(account: str, test: Test, request: Request) -> Response:
         abort(request)
         return Response(status_code=500)  # into a connection that is gone
     assert message is not None
-    return _answer(message, 201)
+    return answer(message, 201)
 
 
 @router.get(ACCOUNT + "/Messages.json", dependencies=LIVE)
@@ -112,7 +112,7 @@ async def index(account: str, request: Request) -> Response:
         )
 
     more = len(found) > (page + 1) * size
-    return _answer(
+    return answer(
         {
             "messages": [message.resource() for message in rows],
             "page": page,
@@ -133,7 +133,7 @@ async def fetch(account: str, sid: str, request: Request) -> Response:
     store: Store = request.app.state.store
     if time.time() < message.accepted_at + store.scenario(message.to).fetch_lag:
         raise NotFound(request.url.path)
-    return _answer(message.resource())
+    return answer(message.resource())
 
 
 @router.post(ACCOUNT + "/Messages/{sid}.json", dependencies=LIVE)
@@ -150,7 +150,7 @@ async def update(account: str, sid: str, request: Request) -> Response:
         store.save(message)
     else:
         raise TwilioError(30400)
-    return _answer(message.resource())
+    return answer(message.resource())
 
 
 @router.delete(ACCOUNT + "/Messages/{sid}.json", status_code=204, dependencies=LIVE)
@@ -167,7 +167,7 @@ async def delete(account: str, sid: str, request: Request) -> Response:
 async def feedback(account: str, sid: str, request: Request) -> Response:
     message = _find(request, sid)
     form = await request.form()
-    return _answer(
+    return answer(
         {"account_sid": account, "message_sid": message.sid, "outcome": form.get("Outcome", "confirmed")}, 201
     )
 
@@ -259,5 +259,5 @@ def _headers() -> dict[str, str]:
     }
 
 
-def _answer(body: dict[str, Any], status: int = 200) -> Response:
+def answer(body: dict[str, Any], status: int = 200) -> Response:
     return JSONResponse(body, status, _headers())

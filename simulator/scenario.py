@@ -53,6 +53,11 @@ class Scenario(_Knob):
     create_forever: Step | None = None
     """Met by every attempt after those."""
     callbacks: Callbacks = Callbacks()
+    verify_error: int | None = None
+    """The error that Verify answers for this number."""
+    verify_start: list[Step] = []
+    verify_check: list[Step] = []
+    """Consumed one by one, by a start or a check each."""
     list_lag: Seconds = 0
     """For how long the message is missing from lists."""
     fetch_lag: Seconds = 0

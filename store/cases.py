@@ -1,9 +1,10 @@
-"""What the reconciliation looks at: notifications without a final status that have had no news for some time."""
+"""What the reconciliation looks at: notifications that have had no news for some time, and have no final status or
+ended badly without anybody being told."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from notifications.notification import Leg, NotificationRequest
 from notifications.status import FINAL, DeliveryStatus
@@ -14,6 +15,7 @@ from store.schema import legs, notifications
 
 # Legs of which no request has reached Twilio, or which Twilio has refused.
 _NOT_POSTED = (None, LegState.RELEASED, LegState.REFUSED)
+_BAD_ENDS = (DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED, DeliveryStatus.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,12 @@ class Case:
     request: NotificationRequest
     status: DeliveryStatus
     escalated: str | None
+    error_code: int | None
     leg_number: int
     leg_state: LegState | None
     """None when nothing was ever claimed."""
     sid: str | None
+    carrier_status: str | None
 
     @property
     def event_id(self) -> str:
@@ -57,7 +61,10 @@ class Cases:
         query = (
             select(notifications.c.event_id)
             .where(
-                notifications.c.status.not_in(FINAL),
+                or_(
+                    notifications.c.status.not_in(FINAL),
+                    and_(notifications.c.status.in_(_BAD_ENDS), notifications.c.escalated.is_(None)),
+                ),
                 notifications.c.updated_at < quiet_since,
                 or_(notifications.c.swept_at.is_(None), notifications.c.swept_at < quiet_since),
             )
@@ -75,7 +82,7 @@ class Cases:
     async def of(self, event_id: str) -> Case | None:
         """The case of one event, whatever its status. Raises DecryptionError."""
         latest = (
-            select(legs.c.number, legs.c.state, legs.c.sid)
+            select(legs.c.number, legs.c.state, legs.c.sid, legs.c.carrier_status)
             .where(legs.c.event_id == event_id)
             .order_by(legs.c.number.desc())
             .limit(1)
@@ -91,7 +98,9 @@ class Cases:
             request=request.model_copy(update={"leg": number}),
             status=DeliveryStatus(row.status),
             escalated=row.escalated,
+            error_code=row.error_code,
             leg_number=number,
             leg_state=LegState(leg.state) if leg else None,
             sid=leg.sid if leg else None,
+            carrier_status=leg.carrier_status if leg else None,
         )

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 
@@ -93,4 +93,14 @@ timeline = Table(
     Column("facts", JSON),
     Index("timeline_by_event", "event_id", "id"),
     Index("timeline_by_sid", "sid"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("bucket", String(120), primary_key=True),
+    Column("begins_at", UtcDateTime, primary_key=True),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("count", Integer, nullable=False),
+    Index("counters_by_end", "ends_at"),
 )

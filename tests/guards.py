@@ -117,8 +117,8 @@ GUARDS = (
     Guard(
         "never lost: an accepted event is in SQL, should Temporal lose it",
         "activities/reconcile.py",
-        "        return await self._restart(case)\n\n    async def _open_workflow",
-        '        return "waits"\n\n    async def _open_workflow',
+        "        return await self._restart(case)\n\n    async def _bad_end",
+        '        return "waits"\n\n    async def _bad_end',
         "tests/workflow/test_reconciliation.py::test_a_workflow_that_was_deleted_before_its_send_is_started_again",
     ),
     Guard(

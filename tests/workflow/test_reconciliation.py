@@ -10,8 +10,10 @@ from sqlalchemy import update
 from temporalio.client import WorkflowExecutionStatus
 
 import activities.reconcile
-from notifications.notification import Swept
+from notifications.notification import CarrierReport, Swept
+from notifications.status import DeliveryStatus
 from store.schema import notifications
+from store.timeline import Entry, Timeline
 from tests.world import World
 from workflows import names
 from workflows.reconciliation import Reconciliation
@@ -125,6 +127,37 @@ async def test_a_workflow_that_was_ended_by_hand_after_its_send_is_followed_to_t
     ended = await world.outcome(event)
     assert (ended.status, ended.error_code, ended.escalated) == ("undelivered", 30003, True)
     assert await world.phones.requests(event["phone"]) == 1
+
+
+async def test_a_failure_that_nobody_was_told_of_since_the_workflow_is_gone_is_told_once(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    story = await world.until(event["eventId"], "sent")
+    await world.workflow(event["eventId"]).terminate()
+    await world.phones.move(story["sid"], "undelivered", 30003)
+    await world.until(event["eventId"], "undelivered")
+    for _ in range(2):
+        await sweep(world, event)
+    await world.until(event["eventId"], lambda story: story.get("escalated") == "not_delivered")
+    [notice] = await world.phones.notices(event["eventId"])
+    assert notice["data"]["error"]["code"] == 30003
+
+
+async def test_a_failure_whose_signal_was_lost_reaches_the_open_workflow(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    story = await world.until(event["eventId"], lambda story: "callback" in whats(story))
+    report = CarrierReport(
+        sid=story["sid"], carrier_status="undelivered", status=DeliveryStatus.UNDELIVERED, error_code=30003
+    )
+    await Timeline(world.database).callback(event["eventId"], report, Entry("callback", sid=story["sid"]))
+    await sweep(world, event)
+    await world.until(event["eventId"], lambda story: story.get("escalated") == "not_delivered")
+    ended = await world.outcome(event)
+    assert (ended.status, ended.error_code, ended.escalated) == ("undelivered", 30003, True)
+    assert len(await world.phones.notices(event["eventId"])) == 1
 
 
 async def test_a_workflow_that_does_not_move_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
