@@ -61,7 +61,6 @@ class Preview:
 
     request: NotificationRequest
     size: Size
-    zones: tuple[str, ...]
     refusal: str | None
 
 
@@ -138,8 +137,7 @@ class Desk:
         refusal = None
         if self._rules.allowed_countries and request.recipient.country not in self._rules.allowed_countries:
             refusal = f"{request.recipient.country} is not in ALLOWED_COUNTRIES"
-        zones = request.time_zones or zones_of(event.phone)
-        return Preview(request, measure(request.body), zones, refusal)
+        return Preview(request, measure(request.body), refusal)
 
     async def look(self, event_id: str) -> Known | None:
         """What Temporal knows of an event that the database does not (yet) know. Raises Unavailable."""

@@ -135,7 +135,7 @@ def _previewed(preview: Preview) -> JSONResponse:
         segments=preview.size.segments,
         phone=request.recipient.masked,
         country=request.recipient.country,
-        local_times={zone: request.accepted_at.astimezone(zone_info(zone)) for zone in preview.zones},
+        local_times={zone: request.accepted_at.astimezone(zone_info(zone)) for zone in request.time_zones},
     )
     return JSONResponse(body.model_dump(mode="json", by_alias=True, exclude_none=True), 200)
 

@@ -9,13 +9,12 @@ from phonenumbers import timezone
 
 from notifications.phone import country_of
 
-UNKNOWN = "Etc/Unknown"
 WORLD = ("Etc/UTC",)  # ships and satellites
 
 
 def is_zone(name: str) -> bool:
     """Whether it is a name of the IANA time zone database, such as Europe/Berlin."""
-    return name in available_timezones()
+    return name in _zones()
 
 
 def zones_of(e164: str) -> tuple[str, ...]:
@@ -25,6 +24,11 @@ def zones_of(e164: str) -> tuple[str, ...]:
     """
     found = tuple(zone for zone in timezone.time_zones_for_number(phonenumbers.parse(e164)) if is_zone(zone))
     return tuple(sorted(found or _zones_of_country(country_of(e164)) or WORLD))
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # reads folders of files at every call
 
 
 @lru_cache(maxsize=300)
