@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from notifications.caps import Cap, parse_caps
 from notifications.quiet_hours import QuietHours
 
 # The account of the simulator: no secret, and no account of anyone's.
@@ -113,6 +114,9 @@ class Settings(BaseSettings):
         ]
         | None
     ) = None
+    twilio_voice_from_number: (
+        Annotated[str, _pattern(r"\+[1-9][0-9]{6,14}", "must be in E.164 form such as +15005550006")] | None
+    ) = None
     twilio_messaging_service_sid: (
         Annotated[str, _pattern(r"MG[0-9a-fA-F]{32}", "must be MG and 32 hex digits")] | None
     ) = None
@@ -141,6 +145,9 @@ class Settings(BaseSettings):
 
     allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
     quiet_hours: Annotated[QuietHours | None, NoDecode] = QuietHours(start=time(21), end=time(8))
+    storm_window_seconds: int = Field(300, ge=5, le=86_400)
+    recipient_caps: Annotated[tuple[Cap, ...], NoDecode] = parse_caps("2/1m,6/15m,12/1h,40/1d")
+    caller_budget: int | None = Field(None, ge=1)
     link_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
     idempotency_window_days: int = Field(30, ge=1, le=365)
     reconcile_every_seconds: int = Field(300, ge=5, le=86_400)
@@ -211,6 +218,13 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return None if value.strip().lower() == "none" else QuietHours.parse(value)
+
+    @field_validator("recipient_caps", mode="before")
+    @classmethod
+    def _caps(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return () if value.strip().lower() == "none" else parse_caps(value)
 
     @field_validator("link_hosts", mode="before")
     @classmethod
@@ -317,6 +331,12 @@ class Settings(BaseSettings):
     @property
     def from_number(self) -> str | None:
         return self.twilio_from_number or (SIMULATOR_FROM_NUMBER if self.simulated else None)
+
+    @property
+    def voice_from_number(self) -> str | None:
+        """The caller ID of calls: the sender of texts where that is a phone number."""
+        sender = self.from_number
+        return self.twilio_voice_from_number or (sender if sender and sender.startswith("+") else None)
 
     @property
     def twilio_url(self) -> str | None:

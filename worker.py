@@ -16,20 +16,26 @@ from temporalio.worker import Worker
 from activities.deliver import Deliver
 from activities.look_up import LookUp
 from activities.reconcile import Reconcile
+from activities.steps import Steps
 from activities.webhooks import Endpoint, Webhooks
+from carrier.calls import Calls
 from carrier.messages import Messages
 from engine import connect_when_up
+from notifications.plan import Channel
 from privacy.encryption import KeyRing
 from process import prepared, run_to_end
 from settings import Settings
+from store.alerts import Alerts
+from store.caps import SendLimits
 from store.cases import Cases
 from store.database import Database
 from store.ledger import Ledger
 from store.timeline import Timeline
 from workflows import names
 from workflows.dispatch import Dispatch
-from workflows.notification import SEND_TAKES_AT_MOST, Notification
+from workflows.notification import Notification
 from workflows.operator_notice import OperatorNotice
+from workflows.outside import SEND_TAKES_AT_MOST
 from workflows.reconciliation import Reconciliation
 
 # Longer than a send: a stopping worker lets its POSTs finish, whose outcome would be unknown otherwise.
@@ -45,6 +51,7 @@ class Collaborators:
 
     deliver: Deliver
     look_up: LookUp
+    steps: Steps
     webhooks: Webhooks
     reconcile: Reconcile
 
@@ -53,15 +60,19 @@ class Collaborators:
 async def collaborators(settings: Settings, database: Database, client: Client) -> AsyncIterator[Collaborators]:
     """Builds the activities from the settings, and closes what they hold at the end."""
     async with AsyncExitStack() as stack:
-        messages = Messages(settings)
-        stack.push_async_callback(messages.close)
+        messages, calls = Messages(settings), Calls(settings)
+        for carrier in (messages, calls):
+            stack.push_async_callback(carrier.close)
+        carriers = {Channel.SMS: messages, Channel.VOICE: calls}
         ring = KeyRing(settings.encryption_keys)
-        ledger = Ledger(database, ring)
+        ledger = Ledger(database, ring, SendLimits(settings.recipient_caps, settings.caller_budget))
         timeline = Timeline(database)
-        look_up = LookUp(ledger, timeline, messages)
+        look_up = LookUp(ledger, timeline, carriers)
+        dispatch = Dispatch(client)
         yield Collaborators(
-            deliver=Deliver(ledger, messages, look_up, settings.allowed_countries),
+            deliver=Deliver(ledger, carriers, look_up, settings.allowed_countries),
             look_up=look_up,
+            steps=Steps(ledger, timeline, Alerts(database, ring), dispatch),
             webhooks=Webhooks(
                 timeline,
                 operators=_endpoint(settings.operations_webhook_url, settings.operations_webhook_secret),
@@ -73,7 +84,7 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
                 Cases(database, ring),
                 timeline,
                 look_up,
-                Dispatch(client),
+                dispatch,
                 quiet=timedelta(seconds=settings.reconcile_after_seconds),
             ),
         )
@@ -91,6 +102,12 @@ def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[
                 parts.webhooks.tell_operators,
                 parts.webhooks.report_to_caller,
                 parts.reconcile.reconcile,
+                parts.steps.turn_to,
+                parts.steps.admit,
+                parts.steps.close_digest,
+                parts.steps.resolve,
+                parts.steps.drop_stale,
+                parts.steps.expire,
             ],
             graceful_shutdown_timeout=GRACE,
             max_cached_workflows=5_000,  # 35 KB each; every text on its way is one

@@ -1,7 +1,7 @@
 """Posting a text to Twilio, at most once per leg."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -13,9 +13,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.look_up import LookUp
+from carrier.create import Carrier, Created
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
-from carrier.messages import Created, Messages
 from notifications.notification import Leg, Receipt
+from notifications.plan import Channel
 from notifications.policy import WhenUnknown
 from notifications.status import DeliveryStatus
 from store.ledger import Claim, Ledger, LegState
@@ -35,9 +36,15 @@ log = structlog.stdlib.get_logger("heliograph.deliver")
 class Deliver:
     """The send. Its guard is the ledger: what was claimed and not settled is never posted again."""
 
-    def __init__(self, ledger: Ledger, messages: Messages, look_up: LookUp, allowed_countries: frozenset[str]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        carriers: Mapping[Channel, Carrier],
+        look_up: LookUp,
+        allowed_countries: frozenset[str],
+    ) -> None:
         self._ledger = ledger
-        self._messages = messages
+        self._carriers = carriers
         self._look_up = look_up
         self._allowed_countries = allowed_countries
 
@@ -90,6 +97,8 @@ class Deliver:
 
     async def _earlier_answer(self, leg: Leg, claim: Claim) -> Receipt:
         """An earlier attempt, run or Reset has been here: its answer stands, and nothing is sent."""
+        if claim.exceeded is not None:
+            raise _failure(names.SUPPRESSED, f"{claim.exceeded}.")
         if claim.sid is not None:
             return Receipt(sid=claim.sid, carrier_status=claim.carrier_status or "unknown")
         if claim.state is LegState.REFUSED:
@@ -115,7 +124,7 @@ class Deliver:
     async def _keep_quiet(self, leg: Leg) -> None:
         """It may be night by now where the recipient is: retries and outages take hours at times."""
         request, now = leg.request, datetime.now(UTC)
-        if request.quiet_hours is None or leg.number > 1:  # a later leg is an operator's order
+        if request.quiet_hours is None or leg.number > request.first_leg:  # a further leg is an operator's order
             return
         opening = request.quiet_hours.opening(now, request.time_zones)
         if opening > now:
@@ -127,13 +136,7 @@ class Deliver:
         request = leg.request
         started = monotonic()
         try:
-            created = await self._messages.create(
-                to=request.recipient.phone,
-                body=request.body,
-                event_id=request.event_id,
-                leg=leg.number,
-                validity=leg.stale_at - datetime.now(UTC),
-            )
+            created = await self._carriers[request.channel].create(leg)
         except CarrierError as error:
             seconds, known = monotonic() - started, error
             await self._write_down(lambda: self._took_down(leg, known, attempt, seconds))

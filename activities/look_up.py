@@ -1,10 +1,13 @@
 """Finding out what became of a leg whose answer was lost."""
 
+from collections.abc import Mapping
+
 from temporalio import activity
 
+from carrier.create import Carrier
 from carrier.errors import OutcomeUnknown, Refused
-from carrier.messages import Messages
 from notifications.notification import CarrierReport, Inquiry, Leg, Receipt
+from notifications.plan import Channel
 from store.ledger import Claim, Ledger, LegState
 from store.timeline import Entry, Timeline
 from workflows import names
@@ -13,10 +16,10 @@ from workflows import names
 class LookUp:
     """Asks the ledger first, then Twilio: by SID where it is known, else by what was sent to whom."""
 
-    def __init__(self, ledger: Ledger, timeline: Timeline, messages: Messages) -> None:
+    def __init__(self, ledger: Ledger, timeline: Timeline, carriers: Mapping[Channel, Carrier]) -> None:
         self._ledger = ledger
         self._timeline = timeline
-        self._messages = messages
+        self._carriers = carriers
 
     @activity.defn(name=names.ASK_CARRIER)
     async def ask_carrier(self, leg: Leg) -> Inquiry:
@@ -65,14 +68,14 @@ class LookUp:
 
     async def _ask_by_sid(self, leg: Leg, sid: str) -> CarrierReport | None:
         try:
-            report = await self._messages.fetch(sid)
+            report = await self._carriers[leg.request.channel].fetch(sid)
         except Refused:
             return None
         return report and report.model_copy(update={"leg": leg.number})
 
     async def _find(self, leg: Leg, row: Claim) -> CarrierReport | None:
         request = leg.request
-        for report in await self._messages.find(to=request.recipient.phone, body=request.body, since=row.claimed_at):
+        for report in await self._carriers[request.channel].find(leg, since=row.claimed_at):
             if await self._timeline.event_of(report.sid) not in (None, request.event_id):
                 continue  # another event's text to the same person, word for word
             if await self._ledger.rivals(leg):

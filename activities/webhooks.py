@@ -48,6 +48,10 @@ _SAYS = {
         "Its workflow was ended by hand before anything was sent.",
         "Nothing, if that was meant; else `heliograph resend` sends it.",
     ),
+    EscalationReason.NOT_ACKNOWLEDGED: (
+        "Nobody on call has acknowledged it; its timeline tells who was reached.",
+        "Take care of it, and acknowledge it by API; or reach somebody another way.",
+    ),
     EscalationReason.RECOVERED: ("It was delivered after all.", "Nothing; this closes the case."),
 }
 

@@ -8,10 +8,12 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import events, notifications, operations, problems, twilio
+from api import events, inbound, incidents, notifications, operations, problems, twilio, voice
 from api import verify as login_checks
 from api.access import Keys
-from api.desk import Desk, Rules
+from api.acknowledging import Acknowledging
+from api.desk import Desk
+from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
 from api.limits import BodyLimit
 from api.request_log import RequestLog
@@ -21,6 +23,7 @@ from carrier.verify import Verify
 from engine import connect
 from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
+from store.alerts import Alerts
 from store.cases import Cases
 from store.database import Database
 from store.ledger import Ledger
@@ -48,19 +51,24 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.client = client
         app.state.window = timedelta(days=settings.idempotency_window_days)
         dispatch, ring = Dispatch(client), KeyRing(settings.encryption_keys)
-        app.state.follow_up = FollowUp(dispatch, Timeline(database), Cases(database, ring), Resends(database))
-        app.state.desk = Desk(
-            dispatch,
-            Ledger(database, ring),
-            Timeline(database),
+        drafting = Drafting(
             KeyedHash(settings.hash_key),
-            rules=Rules(
+            Rules(
                 window=app.state.window,
                 report_to_callers=settings.events_webhook_url is not None,
                 quiet_hours=settings.quiet_hours,
                 link_hosts=settings.link_hosts,
                 allowed_countries=settings.allowed_countries,
+                storm_window=timedelta(seconds=settings.storm_window_seconds),
             ),
+        )
+        app.state.follow_up = FollowUp(dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting)
+        app.state.acknowledging = Acknowledging(dispatch, Alerts(database, ring), KeyedHash(settings.hash_key))
+        app.state.desk = Desk(
+            dispatch,
+            Ledger(database, ring),
+            Timeline(database),
+            drafting,
         )
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
         app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
@@ -81,8 +89,9 @@ def create_app(settings: Settings) -> FastAPI:
         Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
     )
     problems.install(app)
-    for router in (events.router(), notifications.router, login_checks.router, twilio.router, operations.router):
-        app.include_router(router)
+    app.include_router(events.router())
+    for part in (notifications, incidents, login_checks, twilio, voice, inbound, operations):
+        app.include_router(part.router)
     problems.describe(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestLog)

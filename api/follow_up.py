@@ -6,18 +6,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.desk import DATABASE_PATIENCE, PATIENCE, what
-from api.problems import Problem, Unavailable
-from notifications.notification import CarrierReport, EscalationReason, Notice
+from api.drafting import Drafting
+from api.problems import Problem, Unavailable, invalid_request
+from notifications.kinds import KINDS
+from notifications.notification import CarrierReport, EscalationReason, Notice, NotificationRequest
 from notifications.status import DeliveryStatus
 from store.cases import Case, Cases
 from store.resends import Refusal, Resends
 from store.timeline import Entry, Timeline
-from workflows.dispatch import Dispatch
+from workflows.dispatch import UPDATE_FAILURES, Dispatch
 
 log = structlog.stdlib.get_logger("heliograph.api")
 
@@ -25,7 +28,10 @@ log = structlog.stdlib.get_logger("heliograph.api")
 class FollowUp:
     """Every method raises Unavailable when Temporal or the database cannot be reached."""
 
-    def __init__(self, dispatch: Dispatch, timeline: Timeline, cases: Cases, resends: Resends) -> None:
+    def __init__(
+        self, dispatch: Dispatch, timeline: Timeline, cases: Cases, resends: Resends, drafting: Drafting
+    ) -> None:
+        self._drafting = drafting
         self._dispatch = dispatch
         self._timeline = timeline
         self._cases = cases
@@ -70,28 +76,49 @@ class FollowUp:
         log.warning("resent", event_id=event_id, leg=ordered, caller=caller, forced=force)
         return ordered
 
-    async def cancel(self, event_id: str, *, caller: str) -> None:
-        """Drops a text that is still held. Raises Problem 404, and 409 when it is too late."""
+    async def reschedule(self, event_id: str, changes: dict[str, Any], *, caller: str) -> NotificationRequest:
+        """Gives what is held of an event other times. Raises Problem 400, 404, and 409 when it is too late."""
+        case = await self._case(event_id)
+        if case is None:
+            raise Problem(404, "not_found", "No event of this ID is known.")
+        kind = KINDS.get(case.request.kind)
+        if kind is None or case.request.content is None:
+            raise Problem(409, "not_reschedulable", f"An event of kind {case.request.kind} has no times of its own.")
+        content = {name: value for name, value in case.request.content.items() if name != "kind"}
+        try:
+            event = kind.model_validate(content | changes, by_name=True, by_alias=True)
+        except ValidationError as invalid:
+            raise invalid_request(invalid) from None
+        anew = self._drafting.request(event, case.request.caller)
+        # A repeat of the first post stays one: what it is compared with does not change.
+        anew = anew.model_copy(update={"content_hash": case.request.content_hash})
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._dispatch.reschedule(anew)
+        except UPDATE_FAILURES as failure:
+            raise _too_late(failure) from None
+        await self._note(event_id, Entry("rescheduled", detail=f"by {caller}"))
+        return anew
+
+    async def cancel(self, event_id: str, *, caller: str) -> DeliveryStatus:
+        """Drops what is still held. Raises Problem 404, and 409 when it is too late."""
         case = await self._case(event_id)
         if case is None:
             raise Problem(404, "not_found", "No event of this ID is known.")
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._dispatch.cancel(event_id)
-        except WorkflowUpdateFailedError:
-            raise Problem(409, "too_late", "It is being sent, or has ended; ask for its status.") from None
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise Problem(409, "too_late", "It has ended; ask for its status.") from None
-            raise Unavailable("Temporal") from None
-        except (RuntimeError, TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            raise Unavailable("Temporal") from None  # whether it was canceled, the next call tells
-        entry = Entry("canceled", detail=f"by {caller}")
+                outcome = await self._dispatch.cancel(event_id)
+        except UPDATE_FAILURES as failure:
+            raise _too_late(failure) from None
+        await self._note(event_id, Entry("canceled", detail=f"by {caller}"), status=outcome.status)
+        return outcome.status
+
+    async def _note(self, event_id: str, entry: Entry, status: DeliveryStatus | None = None) -> None:
         try:
             async with asyncio.timeout(DATABASE_PATIENCE):
-                await self._timeline.note(event_id, entry, status=DeliveryStatus.CANCELED)
+                await self._timeline.note(event_id, entry, status=status)
         except (SQLAlchemyError, OSError, TimeoutError):
-            log.warning("the database did not take the cancellation", event_id=event_id)  # the reconciliation will
+            log.warning("the database did not take it", event_id=event_id, what=entry.what)  # the reconciliation will
 
     async def _case(self, event_id: str) -> Case | None:
         try:
@@ -107,3 +134,11 @@ class FollowUp:
         except (RPCError, RuntimeError, TimeoutError) as failure:
             log.warning("Temporal did not take it", event_id=event_id, error=what(failure))
             raise Unavailable("Temporal") from None
+
+
+def _too_late(failure: BaseException) -> Problem:
+    if isinstance(failure, WorkflowUpdateFailedError):
+        return Problem(409, "too_late", "It is being sent, or has ended; ask for its status.")
+    if isinstance(failure, RPCError) and failure.status is RPCStatusCode.NOT_FOUND:
+        return Problem(409, "too_late", "It has ended; ask for its status.")
+    return Unavailable("Temporal")  # whether it was done, the next call tells

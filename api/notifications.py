@@ -13,7 +13,8 @@ from api.desk import Desk
 from api.follow_up import FollowUp
 from api.problems import Problem, Unavailable, responses
 from notifications.causes import cause_of
-from notifications.fields import EventId, Printable
+from notifications.duration import Duration
+from notifications.fields import EventId, Printable, ZonedTimestamp
 from notifications.status import DeliveryStatus
 from store.timeline import Entry, Record
 
@@ -75,8 +76,26 @@ class Resent(_Answer):
     status: DeliveryStatus
 
 
+class NewTimes(_Answer):
+    """What may change about an event that is held back; the rest stays."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    starts_at: ZonedTimestamp | None = None
+    remind_before: Annotated[tuple[Duration, ...] | None, Field(min_length=1, max_length=5)] = None
+    time_zone: Annotated[str | None, Field(max_length=60, examples=["Europe/Berlin"])] = None
+
+
+class Rescheduled(_Answer):
+    """When its next text leaves."""
+
+    event_id: str
+    status: DeliveryStatus
+    not_before: datetime | None
+
+
 class Canceled(_Answer):
-    """It will not be sent."""
+    """What was held of it will not be sent; the status is that of the text that was sent before, if one was."""
 
     event_id: str
     status: DeliveryStatus
@@ -108,10 +127,22 @@ async def notification(event_id: EventId, request: Request, caller: Caller) -> N
 
 @router.post("/notifications/{event_id}/cancel", responses=responses(401, 404, 409, 503))
 async def cancel(event_id: EventId, request: Request, caller: Caller) -> Canceled:
-    """Drops a text that is still held back. 409 when it is too late: it is being sent, or has ended."""
+    """Drops what is still held back. 409 when it is too late: it is being sent, or has ended."""
     follow_up: FollowUp = request.app.state.follow_up
-    await follow_up.cancel(event_id, caller=caller)
-    return Canceled(event_id=event_id, status=DeliveryStatus.CANCELED)
+    return Canceled(event_id=event_id, status=await follow_up.cancel(event_id, caller=caller))
+
+
+@router.post("/notifications/{event_id}/reschedule", responses=responses(400, 401, 404, 409, 503))
+async def reschedule(event_id: EventId, times: NewTimes, request: Request, caller: Caller) -> Rescheduled:
+    """Gives an event that is still held back other times; texts and times are worked out anew.
+
+    409 when it is too late: it is being sent, or all of it was sent; and for kinds without times of their own.
+    """
+    follow_up: FollowUp = request.app.state.follow_up
+    changes = times.model_dump(mode="json", exclude_unset=True)
+    anew = await follow_up.reschedule(event_id, changes, caller=caller)
+    status = DeliveryStatus.HELD if anew.not_before else DeliveryStatus.PENDING
+    return Rescheduled(event_id=event_id, status=status, not_before=anew.not_before)
 
 
 @router.post("/notifications/{event_id}/resend", responses=responses(400, 401, 404, 409, 503))
@@ -124,7 +155,7 @@ async def resend(event_id: EventId, order: ResendOrder, request: Request, caller
 
 @router.get("/messages/{sid}", responses=responses(401, 404, 503), response_model_exclude_none=True)
 async def message(
-    sid: Annotated[str, Path(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")], request: Request, caller: Caller
+    sid: Annotated[str, Path(pattern=r"^(SM|MM|CA)[0-9a-fA-F]{32}$")], request: Request, caller: Caller
 ) -> NotificationStory:
     """The same, by Twilio's Message SID."""
     desk: Desk = request.app.state.desk

@@ -7,7 +7,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 log = structlog.stdlib.get_logger("heliograph.api")
@@ -105,8 +105,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        details = [_detail(found) for found in error.errors()]
-        return answer(Problem(400, "invalid_request", "The request is not valid. Nothing was sent.", details=details))
+        return answer(invalid_request(error))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
@@ -118,6 +117,12 @@ def install(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected", path=request.scope.get("path"), exc_info=error)
         return answer(Problem(500, "internal_error", "Something went wrong on our side; it is in our log."))
+
+
+def invalid_request(error: RequestValidationError | ValidationError) -> Problem:
+    """What is wrong with each field."""
+    details = [_detail(dict(found)) for found in error.errors()]
+    return Problem(400, "invalid_request", "The request is not valid. Nothing was sent.", details=details)
 
 
 _REWORDED = {

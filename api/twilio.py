@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
@@ -23,6 +23,7 @@ from store.timeline import Entry, Recorded
 router = APIRouter(tags=["twilio"])
 log = structlog.stdlib.get_logger("heliograph.callbacks")
 
+Form = TypeVar("Form", bound=BaseModel)
 _EVENT_ID = re.compile(r"[A-Za-z0-9._:@-]{6,120}")
 
 
@@ -66,12 +67,15 @@ async def verified(request: Request) -> FormData:
 @router.post(CALLBACK_PATH, status_code=204, responses=responses(400, 403, 503))
 async def status_callback(form: Annotated[FormData, Depends(verified)], request: Request) -> Response:
     """Twilio tells what became of a message. Unordered, repeated, early or late: all are fine."""
-    callback = _read(form)
+    await take(request, read(StatusCallback, form).report(leg_of(request)))
+    return Response(status_code=204)
+
+
+async def take(request: Request, report: CarrierReport) -> None:
+    """Writes a report down and hands it to its workflow. Raises Unavailable; then Twilio calls again."""
     desk: Desk = request.app.state.desk
     follow_up: FollowUp = request.app.state.follow_up
-    event_id = request.query_params.get("eventId")
-    event_id = event_id if event_id and _EVENT_ID.fullmatch(event_id) else None
-    report = callback.report(_leg(request))
+    event_id = event_of(request)
     recorded = await _record(desk, event_id, report)
     event_id = event_id or (recorded.event_id if recorded else None)
     if recorded is not None and recorded.second_sid and recorded.event_id is not None:
@@ -91,7 +95,6 @@ async def status_callback(form: Annotated[FormData, Depends(verified)], request:
         counted=recorded.counted,
     )
     CALLBACKS.labels(status=report.carrier_status, counted=str(recorded.counted).lower()).inc()
-    return Response(status_code=204)
 
 
 async def _record(desk: Desk, event_id: str | None, report: CarrierReport) -> Recorded | None:
@@ -113,18 +116,31 @@ async def _record(desk: Desk, event_id: str | None, report: CarrierReport) -> Re
     return recorded
 
 
-def _read(form: FormData) -> StatusCallback:
+def read(model: type[Form], form: FormData) -> Form:
+    """Raises Problem 400."""
     fields = {name: value for name, value in form.items() if isinstance(value, str) and value != ""}
     try:
-        return StatusCallback.model_validate(fields)
+        return model.model_validate(fields)
     except ValidationError as invalid:
         details = [
             {"field": str(error["loc"][0]), "problem": error["msg"], "code": error["type"]}
             for error in invalid.errors(include_url=False, include_input=False)
         ]
-        raise Problem(400, "invalid_request", "This is no status callback.", details=details) from None
+        raise Problem(400, "invalid_request", "This is not what Twilio sends here.", details=details) from None
 
 
-def _leg(request: Request) -> int:
+def event_of(request: Request) -> str | None:
+    """The event that a callback URL names."""
+    event_id = request.query_params.get("eventId")
+    return event_id if event_id and _EVENT_ID.fullmatch(event_id) else None
+
+
+def leg_of(request: Request) -> int:
+    """The leg that a callback URL names; the first one where it names none."""
     leg = request.query_params.get("leg", "1")
     return int(leg) if re.fullmatch(r"[1-9][0-9]{0,3}", leg, re.ASCII) else 1
+
+
+def twiml(xml: str) -> Response:
+    """Never text/plain: Twilio would send that as a reply."""
+    return Response(xml, media_type="application/xml")

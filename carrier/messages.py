@@ -1,39 +1,26 @@
 """Twilio's message resource: create, fetch, and find what may have been created."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from twilio.base.exceptions import TwilioException
 
 from carrier.client import connected
+from carrier.create import CALLBACK_OVERRIDES, Carrier, Created, created, named
 from carrier.errors import OutcomeUnknown, Refused
-from notifications.notification import CarrierReport
+from notifications.notification import CarrierReport, Leg
 from notifications.status import DeliveryStatus, from_twilio
 from settings import Settings
 
 CALLBACK_PATH = "/twilio/status-callback"
-# Twilio repeats a callback only when no connection was made; this asks for five tries on any failure.
-# (Webhook connection overrides. They stand in the fragment, which is neither sent nor signed.)
-CALLBACK_OVERRIDES = "#rc=5&rp=all"
-
 MAX_VALIDITY = 36_000  # seconds; message resource, ValidityPeriod
 TRIAL_PREFIX = "Sent from your Twilio trial account - "
 LOOK_BACK = timedelta(minutes=1)  # how far Twilio's clock may be behind ours
 LOOK_AT_MOST = 200  # messages to one recipient, newest first
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
-    """Twilio's 201."""
-
-    sid: str
-    carrier_status: str
-    request_id: str | None
-
-
-class Messages:
-    """Build it inside a running event loop; close it at the end."""
+class Messages(Carrier):
+    """Texts. Build it inside a running event loop; close it at the end."""
 
     def __init__(self, settings: Settings) -> None:
         self._transport, self._client = connected(settings)
@@ -41,35 +28,24 @@ class Messages:
         self._service = settings.twilio_messaging_service_sid
         self._from = settings.from_number
 
-    async def create(self, *, to: str, body: str, event_id: str, leg: int, validity: timedelta) -> Created:
-        """Hands one text to Twilio. Not idempotent: call it only with the leg claimed.
-
-        `validity` is how long the text is worth sending; Twilio takes whole seconds in 1..36000.
-
-        Raises:
-            Refused, NotAccepted, ServerError, OutcomeUnknown.
-        """
+    async def create(self, leg: Leg) -> Created:
+        """Hands one text to Twilio, with what is left of its worth as validity period (whole seconds in 1..36000)."""
+        request = leg.request
+        validity = leg.stale_at - datetime.now(UTC)
         try:
             answer = await self._client.messages.create_with_http_info_async(
-                to=to,
-                body=body,
-                status_callback=self.callback_url(event_id, leg),
+                to=request.recipient.phone,
+                body=request.body,
+                status_callback=named(self._callback_url, leg) + CALLBACK_OVERRIDES,
                 validity_period=min(max(int(validity.total_seconds()), 1), MAX_VALIDITY),
                 **self._sender(),
             )
-            created: Any = answer.data
-            if not created.sid:
-                raise OutcomeUnknown("Twilio's answer names no message.")
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Created(created.sid, str(created.status), headers.get("twilio-request-id"))
+            return created(answer)
         except (TwilioException, ValueError, TypeError, AttributeError) as nonsense:
             raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
 
     async def fetch(self, sid: str) -> CarrierReport | None:
-        """What Twilio says of the message now; None where it says that there is none of this SID.
-
-        A message may be missing for some time after it was created. Raises CarrierError.
-        """
+        """What Twilio says of the message now."""
         try:
             message = await self._client.messages(sid).fetch_async()
         except Refused as refused:
@@ -80,12 +56,9 @@ class Messages:
             raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
         return _report(message)
 
-    async def find(self, *, to: str, body: str, since: datetime) -> list[CarrierReport]:
-        """The messages that a lost answer may have been about, oldest first.
-
-        They go to the same number, have the same body and were created from `since` on. The list lags behind, by
-        seconds usually: an empty answer proves nothing. Raises CarrierError.
-        """
+    async def find(self, leg: Leg, *, since: datetime) -> list[CarrierReport]:
+        """Those to the same number with the same body."""
+        to, body = leg.request.recipient.phone, leg.request.body
         # By To and body, never by DateSent: a queued message has none and would be missed.
         wanted: dict[str, Any] = {"to": to} | ({"from_": self._from} if self._from and not self._service else {})
         try:
@@ -105,12 +78,6 @@ class Messages:
     async def check_credentials(self) -> None:
         """Raises CarrierError where Twilio does not take them, or cannot be reached."""
         await self._client.messages.list_async(limit=1, page_size=1)
-
-    def callback_url(self, event_id: str, leg: int) -> str:
-        """Names the event (and a later leg), so that a callback proves acceptance even when our POST's answer was
-        lost. Event IDs hold no character that a query would have to escape."""
-        later = f"&leg={leg}" if leg > 1 else ""
-        return f"{self._callback_url}?eventId={event_id}{later}{CALLBACK_OVERRIDES}"
 
     async def close(self) -> None:
         await self._transport.close()

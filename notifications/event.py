@@ -1,32 +1,41 @@
-"""What every business event has in common: its ID, its recipient, his consent."""
+"""What every business event has in common: its ID, the consent to it, and how it is said."""
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from notifications import phone
-from notifications.addressed import Addressed
 from notifications.fields import EventId, Locale, PastTimestamp, Printable
 from notifications.local_time import is_zone
+from notifications.plan import Plan
 from notifications.policy import Policy
-from notifications.segments import measure
+from notifications.storm import Storm
 from notifications.texts import Texts
 
-MAX_BODY = 1600  # characters, Twilio's limit for one message (error 21617)
 
+class Event(BaseModel):
+    """A business event. A kind is a subclass in its own file in `notifications/kinds/`; most are a `TextEvent`."""
 
-class Event(Addressed):
-    """A business event with one recipient. A kind is a subclass in its own file in `notifications/kinds/`."""
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: ClassVar[str]
     policy: ClassVar[Policy]
     texts: ClassVar[Texts]
+    supersedes: ClassVar[frozenset[str]] = frozenset()
+    """Kinds whose texts about the same subject, still held back, this one makes stale."""
+    resolves: ClassVar[bool] = False
+    """Whether it ends the alerts about the same subject, and tells those who were alerted."""
+    reschedulable: ClassVar[frozenset[str]] = frozenset()
+    """The fields that `POST …/reschedule` may change while a text is held back."""
 
     event_id: EventId
-    consent_at: Annotated[PastTimestamp, Field(description="When the recipient agreed to be texted about this.")]
+    consent_at: Annotated[
+        PastTimestamp | None, Field(description="When the recipient agreed to be texted about this.")
+    ] = None
     occurred_at: Annotated[PastTimestamp | None, Field(description="When the event happened.")] = None
     locale: Locale | None = None
     time_zone: Annotated[
@@ -50,13 +59,25 @@ class Event(Addressed):
         super().__init_subclass__(**kwargs)
         cls.kind = re.sub(r"(?<=.)([A-Z])", r"-\1", cls.__name__).lower()
 
+    def plan(self, now: datetime) -> Plan:
+        """What is sent to whom, and when. Without steps nobody is texted. Raises NotNow."""
+        raise NotImplementedError
+
     def text(self) -> str:
-        """The body of the text. At most 1,600 characters."""
+        """What the text says. At most 1,600 characters."""
         raise NotImplementedError
 
     def links(self) -> Mapping[str, str]:
         """The URLs in the text, by the wire name of their field; LINK_HOSTS says where they may lead."""
         return {}
+
+    def storm(self, window: timedelta) -> Storm | None:
+        """How it is folded with others about the same subject that come within `window`; None where it never is."""
+        return None
+
+    def subject(self) -> str | None:
+        """What the event is about, an order for example; a later event about the same may supersede it."""
+        return None
 
     @field_validator("time_zone")
     @classmethod
@@ -65,25 +86,11 @@ class Event(Addressed):
             raise PydanticCustomError("time_zone", "is not an IANA time zone, for example Europe/Berlin")
         return zone
 
-    @model_validator(mode="after")
-    def _number_is_not_in_the_event_id(self) -> Self:
-        # The event ID is in every log, metric and workflow list; the number must be in none of them.
-        digits = re.sub(r"[^0-9]", "", self.event_id)
-        national = phone.national_digits(self.phone)
-        if self.phone[1:] in digits or (len(national) >= 8 and national in digits):
-            raise PydanticCustomError("phone_in_event_id", "eventId must not hold the recipient's phone number")
-        return self
 
-    @model_validator(mode="after")
-    def _fits_one_message(self) -> Self:
-        text = self.text()
-        if len(text.encode("utf-16-le")) // 2 > MAX_BODY:
-            raise PydanticCustomError("text_too_long", "the text would have over 1,600 characters")
-        size = measure(text)
-        if size.segments > self.policy.max_segments:
-            raise PydanticCustomError(
-                "too_many_segments",
-                "the text would take {segments} segments in {encoding}, and this kind may take {most}",
-                {"segments": size.segments, "encoding": size.encoding.value, "most": self.policy.max_segments},
-            )
-        return self
+class NotNow(Exception):
+    """The event is well-formed, and it is too late for it: an appointment that has begun, say."""
+
+    def __init__(self, field: str, says: str) -> None:
+        super().__init__(says)
+        self.field = field
+        self.says = says

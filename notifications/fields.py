@@ -25,12 +25,16 @@ def _timestamp(value: Any) -> datetime:
     if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
         raise wrong
     try:
-        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        moment = datetime.fromisoformat(value.upper())
+        if not 2000 <= moment.astimezone(UTC).year < 2200:
+            raise wrong
     except (ValueError, OverflowError):
         raise wrong from None
-    if moment.year < 2000:
-        raise wrong
     return moment
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
 
 
 def _not_in_future(moment: datetime) -> datetime:
@@ -59,11 +63,13 @@ def _printable(value: str) -> str:
     return value
 
 
-Timestamp = Annotated[
+ZonedTimestamp = Annotated[
     datetime,
     BeforeValidator(_timestamp, json_schema_input_type=str),
     Field(json_schema_extra={"format": "date-time", "examples": ["2026-11-20T09:30:00+01:00"]}),
 ]
+"""Keeps the offset that it was written with."""
+Timestamp = Annotated[ZonedTimestamp, AfterValidator(_in_utc)]
 PastTimestamp = Annotated[Timestamp, AfterValidator(_not_in_future)]
 Printable = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_printable)]
 WebUrl = Annotated[Printable, Field(max_length=1000), AfterValidator(_web_url)]

@@ -2,12 +2,15 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from notifications.plan import Channel
 from notifications.policy import Policy
 from notifications.quiet_hours import QuietHours
 from notifications.status import DeliveryStatus
+from notifications.storm import Storm
 
 
 class _Message(BaseModel):
@@ -23,8 +26,25 @@ class Recipient(_Message):
     hash: str
 
 
+NOBODY = Recipient(phone="", masked="nobody", country="ZZ", hash="")
+"""Of an event whose recipients are not known (yet)."""
+
+
+class Step(_Message):
+    """One more text, call or webhook under the same event."""
+
+    recipient: Recipient | None
+    """None for operators."""
+    channel: Channel
+    body: str
+    not_before: datetime | None = None
+    waits_for: str = ""
+    acknowledge_within: timedelta | None = None
+
+
 class NotificationRequest(_Message):
-    """An accepted event: all that the workflow needs, decided once, so that a redeploy changes nothing under way."""
+    """An accepted event at one step of its plan: all that the workflow needs, decided once, so that a redeploy changes
+    nothing under way."""
 
     event_id: str
     kind: str
@@ -37,7 +57,7 @@ class NotificationRequest(_Message):
     request_id: str
     """Names the one API request that started the workflow; a repeat that attaches to it has another."""
     accepted_at: datetime
-    consent_at: datetime
+    consent_at: datetime | None
     occurred_at: datetime | None = None
     operator_note: str | None = None
     report_to_caller: bool = False
@@ -46,9 +66,64 @@ class NotificationRequest(_Message):
     time_zones: tuple[str, ...] = ()
     """Where the recipient may be."""
     not_before: datetime | None = None
-    """Held from acceptance until then."""
+    """Held until then."""
+    waits_for: str = "quiet hours"
+    """What for, in words for the timeline."""
     leg: int = 1
-    """The leg that the workflow begins with: 1, or a later one that an operator has ordered."""
+    """The leg that the workflow begins with: 1, or a later one: of a further step, or that an operator has ordered."""
+    first_leg: int = 1
+    """The first leg of this step. What becomes of legs before it is another text's story."""
+    planned: bool = False
+    """Whether SQL still has to turn to this step."""
+    channel: Channel = Channel.SMS
+    locale: str | None = None
+    acknowledge_within: timedelta | None = None
+    """How long an acknowledgement is waited for before the next step; None where none is asked for."""
+    steps: tuple[Step, ...] = ()
+    """What follows."""
+    expires_at: datetime | None = None
+    """From then on it is not worth sending, whatever the policy says."""
+    left_out: tuple[str, ...] = ()
+    """What of the plan will not be sent and why, in words for the timeline."""
+    escalated: bool = False
+    """Whether a step before this one has failed, or was not acknowledged."""
+    subject_hash: str | None = None
+    """Keyed hash of caller and subject."""
+    supersedes: tuple[str, ...] = ()
+    """Kinds whose held texts about the subject it makes stale."""
+    resolves: bool = False
+    """Whether it ends the alerts about the subject."""
+    storm: Storm | None = None
+    content: dict[str, Any] | None = None
+    """The event as it was posted, where it can be rescheduled."""
+
+    @property
+    def stale_at(self) -> datetime:
+        """From then on it is not sent any more."""
+        begins = max(self.accepted_at, self.not_before) if self.not_before and self.expires_at else self.accepted_at
+        ends = [begins + self.policy.stale_after, self.expires_at, self.steps[0].not_before if self.steps else None]
+        return min(end for end in ends if end is not None)
+
+    def following(self, now: datetime, leg: int) -> "NotificationRequest":
+        """The next step, which must be for a recipient, as a request of its own."""
+        step, *rest = self.steps
+        assert step.recipient is not None
+        return self.model_copy(
+            update={
+                "recipient": step.recipient,
+                "channel": step.channel,
+                "body": step.body,
+                "not_before": step.not_before,
+                "waits_for": step.waits_for,
+                "acknowledge_within": step.acknowledge_within,
+                "steps": tuple(rest),
+                "accepted_at": now,
+                "leg": leg,
+                "first_leg": leg,
+                "planned": True,
+                "storm": None,
+            }
+        )
 
 
 class Leg(_Message):
@@ -60,7 +135,7 @@ class Leg(_Message):
     @property
     def stale_at(self) -> datetime:
         """From then on it is not sent any more."""
-        return self.request.accepted_at + self.request.policy.stale_after
+        return self.request.stale_at
 
 
 class Receipt(_Message):
@@ -97,6 +172,7 @@ class EscalationReason(StrEnum):
     DUPLICATE = "duplicate_send"  # two messages report for one leg
     STUCK = "stuck"  # its workflow is open, long past the deadline, and has told nobody
     ABANDONED = "abandoned"  # its workflow was ended by hand before anything was sent
+    NOT_ACKNOWLEDGED = "not_acknowledged"  # all were tried, and nobody said that he takes care of it
     RECOVERED = "delivered_late"  # closes the case that one of the others has opened
 
 
@@ -124,6 +200,32 @@ class Swept(_Message):
     """Operators were told of it."""
     unanswered: int = 0
     """Twilio or Temporal could not be asked; the next sweep tries again."""
+
+
+class Role(StrEnum):
+    """What an alert is to its group."""
+
+    FIRST = "first"  # sent at once, and climbs
+    DIGEST = "digest"  # waits for the window's end, and tells of all that came in it
+    FOLDED = "folded"  # told of by a digest
+
+
+class Admission(_Message):
+    """What becomes of an alert."""
+
+    role: Role
+    into: str | None = None
+    """The event whose digest tells of it."""
+    until: datetime | None = None
+    """The end of the window."""
+
+
+class Digest(_Message):
+    """A digest at the end of its window."""
+
+    count: int
+    """How many alerts it tells of; 0 when the incident was resolved meanwhile."""
+    body: str
 
 
 class Outcome(_Message):

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from notifications.event import Event
 from notifications.fields import Printable, WebUrl
+from notifications.text_event import TextEvent
 from notifications.texts import Texts
 
 _TRACKING = Texts(
@@ -19,7 +19,7 @@ _TRACKING = Texts(
 )
 
 
-class OrderUpdate(Event):
+class OrderUpdate(TextEvent):
     """An order, and where to follow its parcel."""
 
     order_id: Annotated[Printable, Field(min_length=1, max_length=80, examples=["48151623"])]
@@ -27,6 +27,9 @@ class OrderUpdate(Event):
 
     def links(self) -> Mapping[str, str]:
         return {"trackingUrl": self.tracking_url} if self.tracking_url else {}
+
+    def subject(self) -> str:
+        return f"order {self.order_id}"
 
     def tracking(self) -> str:
         """The sentence with the link; empty where there is none."""

@@ -60,6 +60,8 @@ class Policy(BaseModel):
     when_unknown: WhenUnknown = WhenUnknown.HOLD
     keeps_quiet: bool = False
     """Whether QUIET_HOURS at the recipient's hold it back. Not for what is urgent or awaited."""
+    capped: bool = False
+    """Whether RECIPIENT_CAPS limit how many of its texts and calls one phone gets."""
     max_segments: int = Field(default=10, ge=1, le=10)
     """How many segments a text may be paid for; what would take more is refused."""
     ladder: tuple[Rung, ...] = (Rung.tell_operators(),)

@@ -77,7 +77,31 @@ def from_twilio(status: str) -> DeliveryStatus | None:
     return _FROM_TWILIO.get(status)
 
 
-_CARRIER_ORDER = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "read": 5}
+# Twilio's call statuses (call resource, "Call status values"). A call that was answered has reached somebody, or his
+# voice mail: whether he takes care of it, only an acknowledgement tells.
+_FROM_TWILIO_CALL = {
+    "queued": DeliveryStatus.SENT,
+    "initiated": DeliveryStatus.SENT,
+    "ringing": DeliveryStatus.SENT,
+    "in-progress": DeliveryStatus.SENT,
+    "completed": DeliveryStatus.DELIVERED,
+    "busy": DeliveryStatus.UNDELIVERED,
+    "no-answer": DeliveryStatus.UNDELIVERED,
+    "canceled": DeliveryStatus.CANCELED,
+    "failed": DeliveryStatus.FAILED,
+}
+
+
+def from_twilio_call(status: str) -> DeliveryStatus | None:
+    """Our word for a Twilio call status; None for one that is not known here."""
+    return _FROM_TWILIO_CALL.get(status)
+
+
+_CARRIER_ORDER = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "read": 5} | {
+    "initiated": 2,
+    "ringing": 2,
+    "in-progress": 3,
+}
 _CARRIER_FINAL = 4  # delivered, undelivered, failed, canceled
 
 
@@ -86,7 +110,7 @@ def why_no_news(known: str | None, reported: str) -> str | None:
 
     Both are Twilio's message statuses; `known` is the furthest one that was reported before.
     """
-    if from_twilio(reported) is None:
+    if from_twilio(reported) is None and from_twilio_call(reported) is None:
         return "a status that is not known here"
     if known is None or (before := _carrier_rank(known)) < (now := _carrier_rank(reported)):
         return None

@@ -66,6 +66,8 @@ class Cases:
                     and_(notifications.c.status.in_(_BAD_ENDS), notifications.c.escalated.is_(None)),
                 ),
                 notifications.c.updated_at < quiet_since,
+                # What waits for its time has no news until then.
+                or_(notifications.c.held_until.is_(None), notifications.c.held_until < quiet_since),
                 or_(notifications.c.swept_at.is_(None), notifications.c.swept_at < quiet_since),
             )
             .order_by(func.coalesce(notifications.c.swept_at, notifications.c.accepted_at))

@@ -4,20 +4,21 @@ A leg is claimed here before every POST. The workflow ID cannot guard alone: a R
 after the namespace's retention and a retried activity all run the send again, and find the claim.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import Leg, NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
-from store.database import Database
+from store.caps import SendLimits
+from store.database import Database, insert_or
 from store.schema import legs, notifications
 from store.timeline import Entry, advance_status, append
 
@@ -43,19 +44,71 @@ class Claim:
     error_code: int | None = None
     looks: int = 0
     """How often it was looked up in vain since Twilio answered 5xx."""
+    exceeded: str | None = None
+    """The limit that forbids it; then it counts as refused."""
 
 
 class Ledger:
     """Rows per event and leg, in the database that all workers and APIs share."""
 
-    def __init__(self, database: Database, ring: KeyRing) -> None:
+    def __init__(self, database: Database, ring: KeyRing, limits: SendLimits = SendLimits()) -> None:  # noqa: B008
         self._database = database
         self._ring = ring
+        self._limits = limits
 
     async def open(self, request: NotificationRequest) -> None:
         """Writes down that the event was accepted; once, however often it is called."""
         async with self._database.write() as connection:
             await self._open(connection, request, datetime.now(UTC))
+
+    async def turn_to(self, request: NotificationRequest) -> None:
+        """From now on the event is at this step: what SQL says of its status and recipient is the step's.
+
+        Nothing changes once the step's leg was claimed; repeats are harmless.
+        """
+        now = datetime.now(UTC)
+        leg = Leg(request=request, number=request.leg)
+        async with self._database.write() as connection:
+            await self._open(connection, request, now)
+            opened = await connection.execute(
+                insert_or(connection, legs)
+                .values(
+                    event_id=request.event_id,
+                    number=request.leg,
+                    state=LegState.RELEASED,
+                    claim="",
+                    claimed_at=now,
+                    looks=0,
+                    recipient_hash=request.recipient.hash,
+                    sealed_recipient=self._sealed(request),
+                )
+                .on_conflict_do_nothing()
+            )
+            row = (await connection.execute(select(legs.c.claim).where(*_is(leg)).with_for_update())).one()
+            if row.claim != "":
+                return
+            await connection.execute(
+                update(notifications)
+                .where(notifications.c.event_id == request.event_id)
+                .values(
+                    status=DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING,
+                    sid=None,
+                    error_code=None,
+                    held_until=request.not_before,
+                    first_leg=request.first_leg,
+                    recipient_hash=request.recipient.hash,
+                    masked_phone=request.recipient.masked,
+                    country=request.recipient.country,
+                    sealed_request=self._ring.encrypt_text(request.model_dump_json()),
+                    updated_at=now,
+                    **({} if request.escalated else {"escalated": None}),
+                )
+            )
+            if opened.rowcount == 1:
+                says = f"{request.channel} to {request.recipient.masked}"
+                await append(connection, request.event_id, Entry("step", at=now, detail=says))
+            if request.not_before is not None:
+                await append(connection, request.event_id, _held(request))
 
     async def claim(self, leg: Leg, claimant: str, attempt: int) -> Claim:
         """Claims a leg that was never posted, or was released; anything else is answered, not granted.
@@ -65,6 +118,7 @@ class Ledger:
         """
         now = datetime.now(UTC)
         async with self._database.write() as connection:
+            await self._limits.lock(connection, leg)
             await self._open(connection, leg.request, now)
             values = {
                 "event_id": leg.request.event_id,
@@ -73,15 +127,43 @@ class Ledger:
                 "claim": claimant,
                 "claimed_at": now,
                 "looks": 0,
+                "recipient_hash": leg.request.recipient.hash,
+                "sealed_recipient": self._sealed(leg.request),
             }
-            inserted = await connection.execute(_insert(connection, legs).values(values).on_conflict_do_nothing())
+            inserted = await connection.execute(insert_or(connection, legs).values(values).on_conflict_do_nothing())
+            first = inserted.rowcount == 1 or await self._is_unclaimed(connection, leg)
             if inserted.rowcount == 1:
                 claim = Claim(granted=True, state=LegState.CLAIMED, claimed_at=now)
             else:
                 claim = await self._take_up(connection, leg, claimant, now, LegState.RELEASED)
+            if claim.granted and first and (limit := await self._limits.exceeded(connection, leg, now)):
+                await connection.execute(_row(leg).values(capped=True))
+                await self._settle(connection, leg, LegState.REFUSED, Entry("suppressed", at=now, detail=limit))
+                await advance_status(connection, leg.request.event_id, DeliveryStatus.SUPPRESSED)
+                return Claim(granted=False, state=LegState.REFUSED, claimed_at=now, exceeded=limit)
             if claim.granted:
                 await self._log_claim(connection, leg, attempt, now)
             return claim
+
+    async def reword(self, request: NotificationRequest) -> None:
+        """The event's text was fixed only now: a digest's."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(notifications)
+                .where(notifications.c.event_id == request.event_id)
+                .values(sealed_request=self._ring.encrypt_text(request.model_dump_json()))
+            )
+
+    async def held(self, subject_hash: str, kinds: Sequence[str], before: datetime) -> list[str]:
+        """The events about a subject, accepted before then, whose texts are held back."""
+        query = select(notifications.c.event_id).where(
+            notifications.c.subject_hash == subject_hash,
+            notifications.c.kind.in_(kinds),
+            notifications.c.status == DeliveryStatus.HELD,
+            notifications.c.accepted_at < before,
+        )
+        async with self._database.read() as connection:
+            return list((await connection.execute(query)).scalars())
 
     async def claim_after_look_up(self, leg: Leg, claimant: str, attempt: int) -> Claim:
         """Claims a leg in doubt once look-ups have not found it at Twilio."""
@@ -102,9 +184,9 @@ class Ledger:
         """How many other events to the same recipient have a leg whose message nobody can name (yet)."""
         query = (
             select(func.count())
-            .select_from(legs.join(notifications))
+            .select_from(legs)
             .where(
-                notifications.c.recipient_hash == leg.request.recipient.hash,
+                legs.c.recipient_hash == leg.request.recipient.hash,
                 legs.c.event_id != leg.request.event_id,
                 legs.c.state.in_((LegState.CLAIMED, LegState.IN_DOUBT, LegState.UNKNOWN)),
             )
@@ -157,7 +239,7 @@ class Ledger:
 
     async def _open(self, connection: AsyncConnection, request: NotificationRequest, now: datetime) -> None:
         opened = await connection.execute(
-            _insert(connection, notifications)
+            insert_or(connection, notifications)
             .values(
                 event_id=request.event_id,
                 kind=request.kind,
@@ -170,6 +252,9 @@ class Ledger:
                 status=DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING,
                 attempts=0,
                 duplicate_send=False,
+                held_until=request.not_before,
+                subject_hash=request.subject_hash,
+                first_leg=request.first_leg,
                 consent_at=request.consent_at,
                 accepted_at=request.accepted_at,
                 updated_at=now,
@@ -182,9 +267,19 @@ class Ledger:
                 request.event_id,
                 Entry("requested", at=request.accepted_at, detail=f"{request.kind} from {request.caller}"),
             )
+            for detail in request.left_out:
+                await append(connection, request.event_id, Entry("left_out", at=request.accepted_at, detail=detail))
             if request.not_before is not None:
-                until = f"until {request.not_before:%Y-%m-%d %H:%M} UTC: quiet hours"
-                await append(connection, request.event_id, Entry("held", at=request.accepted_at, detail=until))
+                await append(connection, request.event_id, _held(request))
+
+    def _sealed(self, request: NotificationRequest) -> str | None:
+        """Whoever is asked to take care of an incident is told of its end."""
+        if request.acknowledge_within is None:
+            return None
+        return self._ring.encrypt_text(request.recipient.model_dump_json())
+
+    async def _is_unclaimed(self, connection: AsyncConnection, leg: Leg) -> bool:
+        return (await connection.execute(select(legs.c.claim).where(*_is(leg)))).scalar() == ""
 
     async def _take_up(
         self, connection: AsyncConnection, leg: Leg, claimant: str, now: datetime, free: LegState
@@ -193,8 +288,10 @@ class Ledger:
         row = (await connection.execute(query)).mappings().one()
         if row["state"] != free:
             return _claim(row, granted=False)
-        # The first claim's time stands: a look-up must go back to the first POST.
-        await connection.execute(_row(leg).values(state=LegState.CLAIMED, claim=claimant, looks=0))
+        values = {"state": LegState.CLAIMED, "claim": claimant, "looks": 0}
+        if row["claim"] == "":  # it was opened, and never posted; else the first claim's time stands for look-ups
+            values["claimed_at"] = now
+        await connection.execute(_row(leg).values(values))
         return Claim(granted=True, state=LegState.CLAIMED, claimed_at=now)
 
     async def _log_claim(self, connection: AsyncConnection, leg: Leg, attempt: int, now: datetime) -> None:
@@ -213,9 +310,8 @@ class Ledger:
         await append(connection, leg.request.event_id, entry)
 
 
-def _insert(connection: AsyncConnection, table: Any) -> Any:
-    """INSERT with ON CONFLICT, which both dialects write alike and SQLAlchemy's common insert lacks."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+def _held(request: NotificationRequest) -> Entry:
+    return Entry("held", detail=f"until {request.not_before:%Y-%m-%d %H:%M} UTC: {request.waits_for}")
 
 
 def _is(leg: Leg) -> tuple[Any, Any]:

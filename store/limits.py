@@ -3,9 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete
-from sqlalchemy.dialects import postgresql, sqlite
 
-from store.database import Database
+from store.database import Database, insert_or
 from store.schema import counters
 
 
@@ -25,10 +24,9 @@ class Limits:
         begins = datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
         ends = begins + per
         async with self._database.write() as connection:
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             count = (
                 await connection.execute(
-                    dialect.insert(counters)
+                    insert_or(connection, counters)
                     .values(bucket=f"{name}:{key}", begins_at=begins, ends_at=ends, count=1)
                     .on_conflict_do_update(
                         index_elements=[counters.c.bucket, counters.c.begins_at], set_={"count": counters.c.count + 1}

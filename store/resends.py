@@ -33,6 +33,7 @@ _UNKNOWN = Refusal(
 _ON_ITS_WAY = Refusal(
     "on_its_way", "Twilio has it and has not told the end of it yet. Give force to send it again all the same.", True
 )
+_HELD = Refusal("held", "It waits for its time; cancel or reschedule it.", False)
 _UNDER_WAY = Refusal("still_sending", "It is being sent now; wait for what comes of it.", False)
 _NOT_THERE = Refusal("not_found", "No event of this ID is known.", False)
 
@@ -56,6 +57,8 @@ class Resends:
             if status is None:
                 return _NOT_THERE
             number, state, claim = await self._latest(connection, event_id)
+            if status == DeliveryStatus.HELD:
+                return _HELD
             waits = claim == ""
             if not waits:
                 refusal = _why_not(DeliveryStatus(status), state)
@@ -80,7 +83,15 @@ class Resends:
     async def _open(self, connection: AsyncConnection, event_id: str, number: int, now: datetime) -> None:
         await connection.execute(
             insert(legs).values(
-                event_id=event_id, number=number, state=LegState.RELEASED, claim="", claimed_at=now, looks=0
+                event_id=event_id,
+                number=number,
+                state=LegState.RELEASED,
+                claim="",
+                claimed_at=now,
+                looks=0,
+                recipient_hash=select(notifications.c.recipient_hash)
+                .where(notifications.c.event_id == event_id)
+                .scalar_subquery(),
             )
         )
         await connection.execute(

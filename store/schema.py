@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 
@@ -56,12 +56,16 @@ notifications = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("escalated", String(40)),
     Column("duplicate_send", Boolean, nullable=False, default=False),
-    Column("consent_at", UtcDateTime, nullable=False),
+    Column("consent_at", UtcDateTime),
     Column("accepted_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("swept_at", UtcDateTime),
+    Column("held_until", UtcDateTime),
+    Column("subject_hash", String(64)),
+    Column("first_leg", Integer, nullable=False, default=1),  # of the step that status and SID tell of
     Index("notifications_by_recipient", "recipient_hash", "accepted_at"),
     Index("notifications_by_status", "status", "updated_at"),
+    Index("notifications_by_subject", "subject_hash", "status"),
 )
 
 legs = Table(
@@ -76,6 +80,10 @@ legs = Table(
     Column("carrier_status", String(20)),
     Column("error_code", Integer),
     Column("looks", Integer, nullable=False, default=0),  # how often a leg in doubt was looked up in vain
+    Column("recipient_hash", String(64)),
+    Column("capped", Boolean, nullable=False, default=False),  # not sent, and counts for no cap
+    Column("sealed_recipient", Text),  # of those who are told when the incident is resolved
+    Index("legs_by_recipient", "recipient_hash", "claimed_at"),
 )
 
 timeline = Table(
@@ -103,4 +111,31 @@ counters = Table(
     Column("ends_at", UtcDateTime, nullable=False),
     Column("count", Integer, nullable=False),
     Index("counters_by_end", "ends_at"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("subject_hash", String(64), primary_key=True),
+    Column("event_id", String(120), nullable=False),  # the alert that is being climbed
+    Column("weight", Integer, nullable=False),
+    Column("window_ends_at", UtcDateTime, nullable=False),
+    Column("climbs_until", UtcDateTime, nullable=False),  # unless it is acknowledged before
+    Column("digest_event_id", String(120)),
+    Column("resolved_at", UtcDateTime),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("event_id", String(120), primary_key=True),
+    Column("subject_hash", String(64), nullable=False),
+    Column("role", String(10), nullable=False),
+    Column("into", String(120)),
+    Column("until", UtcDateTime),
+    Column("code", String(8), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("ended_by", String(120)),
+    Column("at", UtcDateTime, nullable=False),
+    Index("alerts_by_subject", "subject_hash", "state"),
 )

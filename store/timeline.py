@@ -112,8 +112,9 @@ class Timeline:
             else:
                 why_not = why_no_news(row.carrier_status, report.carrier_status)
                 await self._learn(connection, mine, report, news=why_not is None)
-                # Of an earlier leg only a delivery counts for the whole: the recipient has the text.
-                if report.status is DeliveryStatus.DELIVERED or leg == await _latest(connection, event_id):
+                # Of an earlier leg only a delivery counts for the whole, if it is the same text: the recipient has it.
+                first, latest = await _range(connection, event_id)
+                if leg == latest or (report.status is DeliveryStatus.DELIVERED and leg >= first):
                     await advance_status(
                         connection, event_id, report.status, sid=report.sid, error_code=report.error_code
                     )
@@ -160,10 +161,11 @@ class Timeline:
         await connection.execute(update(legs).where(*mine).values(learnt))
 
 
-async def _latest(connection: AsyncConnection, event_id: str) -> int | None:
-    query = select(func.max(legs.c.number)).where(legs.c.event_id == event_id)
-    latest: int | None = (await connection.execute(query)).scalar()
-    return latest
+async def _range(connection: AsyncConnection, event_id: str) -> tuple[int, int]:
+    """The first and the last leg of the step that the event is at."""
+    first = select(notifications.c.first_leg).where(notifications.c.event_id == event_id)
+    last = select(func.max(legs.c.number)).where(legs.c.event_id == event_id)
+    return int((await connection.execute(first)).scalar() or 1), int((await connection.execute(last)).scalar() or 1)
 
 
 async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> None:

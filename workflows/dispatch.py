@@ -1,5 +1,6 @@
 """How workflows are started and told things: the same words for the API and for activities."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,8 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import (
     Priority,
@@ -39,6 +42,16 @@ class Run:
     @property
     def open(self) -> bool:
         return self.status is WorkflowExecutionStatus.RUNNING
+
+
+# What an update may raise: it was refused, its workflow is gone, or Temporal cannot be reached.
+UPDATE_FAILURES = (
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    RPCError,
+    RuntimeError,
+    TimeoutError,
+)
 
 
 class Dispatch:
@@ -91,10 +104,26 @@ class Dispatch:
         """Hands a final status to its workflow; False when none is open (any more)."""
         return await self._signal(event_id, names.FINAL_STATUS, report)
 
-    async def cancel(self, event_id: str) -> None:
-        """Drops a text that is held. Raises WorkflowUpdateFailedError when it is too late."""
+    async def cancel(self, event_id: str) -> Outcome:
+        """Drops what is held of an event. Raises WorkflowUpdateFailedError when it is too late."""
         # A fixed update ID: canceling twice is canceling once.
-        await self.client.get_workflow_handle(event_id).execute_update(names.CANCEL, id=names.CANCEL)
+        outcome: Outcome = await self._update(event_id, names.CANCEL, id=names.CANCEL, result_type=Outcome)
+        return outcome
+
+    async def reschedule(self, request: NotificationRequest) -> None:
+        """Gives what is held of an event other times. Raises WorkflowUpdateFailedError when it is too late."""
+        update_id = f"{names.RESCHEDULE}-{request.request_id}"
+        await self._update(request.event_id, names.RESCHEDULE, request, id=update_id)
+
+    async def acknowledge(self, event_id: str, by: str) -> bool:
+        """Stops the ladder of an alert; False when its workflow has ended."""
+        try:
+            await self._update(event_id, names.ACKNOWLEDGE, by, id=names.ACKNOWLEDGE, result_type=Outcome)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
 
     async def second_message(self, event_id: str) -> bool:
         """Flags the workflow; False when none is open."""
@@ -140,6 +169,18 @@ class Dispatch:
         handle = self.client.get_workflow_handle(event_id, result_type=Outcome)
         outcome: Outcome = await handle.result()
         return outcome
+
+    async def _update(self, event_id: str, name: str, *arguments: Any, **options: Any) -> Any:
+        """Tries again when the run was just starting over: its next one takes the update."""
+        for pause in (0.05, 0.2, 0.5, None):
+            try:
+                return await self.client.get_workflow_handle(event_id).execute_update(name, args=arguments, **options)
+            except RPCError as error:
+                over = error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED)
+                if pause is None or over or (run := await self.run(event_id)) is None or not run.open:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError
 
     async def _signal(self, event_id: str, name: str, *arguments: Any) -> bool:
         try:

@@ -8,6 +8,12 @@ ASK_CARRIER = "ask-carrier"
 TELL_OPERATORS = "tell-operators"
 REPORT_TO_CALLER = "report-to-caller"
 RECONCILE = "reconcile"
+TURN_TO = "turn-to-step"
+ADMIT = "admit-alert"
+CLOSE_DIGEST = "close-digest"
+RESOLVE = "resolve-incident"
+DROP_STALE = "drop-stale"
+EXPIRE = "expire"
 
 RECONCILIATION = "heliograph-reconciliation"  # the schedule, and its workflows' ID
 
@@ -15,6 +21,8 @@ FINAL_STATUS = "final-status"  # signal: Twilio's final status callback
 RESEND = "resend"  # signal: an operator has ordered another leg
 SECOND_MESSAGE = "second-message"  # signal: two messages report for one leg
 CANCEL = "cancel"  # update: a text that is held is not sent
+RESCHEDULE = "reschedule"  # update: a text that is held, and all that follow, get other times
+ACKNOWLEDGE = "acknowledge"  # update: somebody takes care of it
 ACCEPTED = "accepted"  # update: answers when Twilio has accepted or refused
 
 # Types of the failures of `deliver`.

@@ -3,35 +3,31 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import Priority, SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from notifications.notification import (
+        NOBODY,
         CarrierReport,
         EscalationReason,
-        Inquiry,
         Leg,
         Notice,
         NotificationRequest,
         Outcome,
-        Receipt,
+        Role,
+        Step,
     )
     from notifications.operator_text import OperatorText
+    from notifications.plan import Channel
     from notifications.policy import Rung, WhenUnknown
     from notifications.status import DeliveryStatus, advance
-    from workflows import names, search_attributes
-    from workflows.retries import ASK_RETRY, SEND_RETRY, WEBHOOK_RETRY
+    from workflows import names, outside, search_attributes
 
-# The HTTP read time-out is at most 40 s (settings); a send may take that long and must not be called dead before.
-SEND_TAKES_AT_MOST = timedelta(seconds=60)
-SEND_HEARTBEAT = timedelta(seconds=15)
-# Longer than the longest pause between attempts, so that the last attempt finds for itself that it is too late.
-STALE_MARGIN = timedelta(minutes=5)
 # When a lost answer is asked after, from the moment it was lost: Twilio's list lags.
 # Sooner where it is sent again then.
 ASK_AFTER = {
@@ -46,46 +42,105 @@ _FAILED_AS = {
 }
 
 
+_TROUBLE = {EscalationReason.NOT_ACKNOWLEDGED: "Not acknowledged"}
+
+
 @workflow.defn(name="Notification")
 class Notification:
-    """Sends one text and follows it until a final status, or until operators know."""
+    """Sends one text (or call) and follows it until a final status, or until operators know.
+
+    An event with several steps, reminders or a ladder, starts over with the next one: one run for each.
+    """
 
     @workflow.init
     def __init__(self, request: NotificationRequest) -> None:
         self._request = request
         self._leg = request.leg
-        self._ordered: NotificationRequest | None = None  # another leg, by an operator
+        self._next: NotificationRequest | None = None  # what it starts over with: another leg, step or time
         self._status = DeliveryStatus.PENDING
         self._sid: str | None = None
         self._error_code: int | None = None
-        self._escalated = False
+        self._escalated = request.escalated
         self._in_doubt = False  # a send has ended without telling what became of it
         self._past_deadline = False
         self._released = False  # from here on it may be at Twilio
+        self._acknowledged_by: str | None = None
+        self._called_off = False  # no further steps
         self._show("Waits to be sent.")
 
     @workflow.run
     async def run(self, request: NotificationRequest) -> Outcome:
         course = asyncio.create_task(self._course())
-        await workflow.wait_condition(lambda: course.done() or self._ordered is not None)
+        await workflow.wait_condition(lambda: course.done() or self._next is not None)
+        if course.done():
+            course.result()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._ordered is not None:
-            workflow.continue_as_new(self._ordered, search_attributes=search_attributes.at_start(self._ordered))
-        return course.result()
+        if self._next is not None:
+            workflow.continue_as_new(self._next, search_attributes=search_attributes.at_start(self._next))
+        return self._outcome()
 
-    async def _course(self) -> Outcome:
+    async def _course(self) -> None:
+        began = workflow.now()
+        dropping = asyncio.create_task(outside.drop_stale(self._request)) if self._request.supersedes else None
+        await self._settle_in()
         await self._hold()
         if not self._status.final:
             await self._follow()
-        await self._report_to_caller()
-        return self._outcome()
+        if self._request.report_to_caller:
+            await outside.report_to_caller(self._outcome())
+        if self._request.acknowledge_within is not None:
+            await self._climb(began + self._request.acknowledge_within)
+        if dropping is not None:
+            await dropping
+        await self._go_on()
+
+    async def _settle_in(self) -> None:
+        """What comes before the first text of an incident, and before each further step."""
+        request = self._request
+        if request.planned:
+            await outside.turn_to(request)
+        if request.resolves and request.recipient == NOBODY:
+            await self._resolve()
+        elif request.storm is not None:
+            await self._join()
+
+    async def _resolve(self) -> None:
+        told = await outside.resolve(self._request)
+        if not told:
+            self._move(DeliveryStatus.SUPPRESSED, "Nobody had been alerted.")
+            return
+        steps = tuple(Step(recipient=one, channel=Channel.SMS, body=self._request.body) for one in told)
+        await self._start_over(self._request.model_copy(update={"steps": steps}).following(workflow.now(), self._leg))
+
+    async def _join(self) -> None:
+        """An alert of an incident that was told of already is held for a digest, or told of by one."""
+        admission = await outside.admit(self._request)
+        if admission.role is Role.FIRST:
+            return
+        self._request = self._request.model_copy(update={"steps": (), "acknowledge_within": None})
+        if admission.role is Role.FOLDED:
+            self._move(DeliveryStatus.SUPPRESSED, f"Folded into {admission.into}, which tells of it.")
+            return
+        assert admission.until is not None
+        self._move(
+            DeliveryStatus.HELD, f"Held until {admission.until:%H:%M:%S} UTC: the digest of what comes meanwhile."
+        )
+        await _wait(lambda: self._status.final, admission.until - workflow.now(), "what comes meanwhile")
+        digest = await outside.close_digest(self._request)  # also of a canceled one: others must not fold into it
+        if digest.count == 0:
+            self._move(DeliveryStatus.CANCELED, "The incident was resolved meanwhile.")
+        self._request = self._request.model_copy(update={"body": digest.body})
 
     async def _hold(self) -> None:
-        """Waits for the end of the quiet hours; until then it may be canceled."""
-        not_before = self._request.not_before
-        if not_before is not None and self._leg == 1 and (pause := not_before - workflow.now()) > timedelta(0):
-            self._move(DeliveryStatus.HELD, f"Held until {not_before:%Y-%m-%d %H:%M} UTC: quiet hours.")
-            await _wait(lambda: self._status.final, pause, "quiet hours")
+        """Waits for its time; until then it may be canceled or rescheduled."""
+        request = self._request
+        if (not_before := request.not_before) is not None and self._leg == request.first_leg:
+            if not_before >= request.stale_at:
+                await outside.expire(request)
+                self._move(DeliveryStatus.EXPIRED, f"{request.waits_for.capitalize()} end too late for it.")
+            elif (pause := not_before - workflow.now()) > timedelta(0):
+                self._move(DeliveryStatus.HELD, f"Held until {not_before:%Y-%m-%d %H:%M} UTC: {request.waits_for}.")
+                await _wait(lambda: self._status.final, pause, request.waits_for)
         self._released = True
 
     async def _follow(self) -> None:
@@ -96,14 +151,42 @@ class Notification:
                 task.result()  # a bug fails the workflow task here, and a mended worker carries on from it
         if not self._settled and self._sid:
             await self._ask_carrier()  # the callback may be lost: ask before calling it late
+        if self._request.acknowledge_within is not None:
+            return  # the ladder is climbed
         if self._status not in (DeliveryStatus.DELIVERED, DeliveryStatus.SUPPRESSED):
             await self._escalate(self._reason())
             await self._listen_on()
 
+    async def _climb(self, until: datetime) -> None:
+        """Waits for an acknowledgement as long as the text may have got through; operators are told in their turn."""
+        await _wait(lambda: self._taken_care_of or not self._reached, until - workflow.now(), "an acknowledgement")
+        while not self._taken_care_of and self._request.steps and self._request.steps[0].channel is Channel.OPERATIONS:
+            operators, *further = self._request.steps
+            self._request = self._request.model_copy(update={"steps": tuple(further)})
+            patience = operators.acknowledge_within if further else None
+            await self._escalate(EscalationReason.NOT_ACKNOWLEDGED, lambda: self._taken_care_of, patience)
+            await _wait(lambda: self._taken_care_of, operators.acknowledge_within or timedelta(0), "an acknowledgement")
+
+    async def _go_on(self) -> None:
+        """Takes the next step of the plan, if there is one and it is still needed."""
+        steps = self._request.steps
+        if not steps or self._called_off or self._taken_care_of:
+            return
+        while len(steps) > 1 and steps[1].not_before is not None and steps[1].not_before <= workflow.now():
+            steps = steps[1:]  # late as it is, the one after it says the same
+        request = self._request.model_copy(update={"steps": steps, "escalated": self._climbs or self._escalated})
+        await self._start_over(request.following(workflow.now(), self._leg + 1))
+
+    async def _start_over(self, request: NotificationRequest) -> None:
+        self._next = request
+        await workflow.wait_condition(lambda: False)  # this run ends here
+
     @workflow.signal(name=names.FINAL_STATUS, description="Twilio's final status callback")
     def final_status(self, report: CarrierReport) -> None:
-        if report.leg != self._leg and report.status is not DeliveryStatus.DELIVERED:
-            return  # of an earlier leg only a delivery counts: the recipient has the text
+        if report.leg != self._leg and (
+            report.status is not DeliveryStatus.DELIVERED or report.leg < self._request.first_leg
+        ):
+            return  # of an earlier leg only a delivery of the same text counts: the recipient has it
         if report.leg == self._leg and self._sid not in (None, report.sid):
             return  # another message of this leg; the timeline has it, and operators are told
         self._take(report)
@@ -111,21 +194,42 @@ class Notification:
     @workflow.signal(name=names.RESEND, description="An operator has ordered the text to be sent again")
     def resend(self, request: NotificationRequest) -> None:
         if request.leg > self._leg:
-            self._ordered = request
+            self._next = request
 
     @workflow.signal(name=names.SECOND_MESSAGE, description="Two messages report for one leg")
     def second_message(self) -> None:
         workflow.upsert_search_attributes([search_attributes.DUPLICATE_SEND.value_set(True)])
 
-    @workflow.update(name=names.CANCEL, description="Not sent any more, if it is still held")
+    @workflow.update(name=names.CANCEL, description="What is still held is not sent any more")
     def cancel(self) -> Outcome:
-        self._move(DeliveryStatus.CANCELED, "Canceled before it was sent.")
+        self._called_off = True
+        if not self._released:
+            self._move(DeliveryStatus.CANCELED, "Canceled before it was sent.")
         return self._outcome()
 
     @cancel.validator
     def _cancelable(self) -> None:
-        if self._released or self._status.final:
+        held = not self._released and not self._status.final
+        more = bool(self._request.steps) and not self._climbs and not self._called_off
+        if not held and not more:
             raise ApplicationError("It is being sent, or has ended.", self._status.value, type=names.TOO_LATE)
+
+    @workflow.update(name=names.RESCHEDULE, description="What is still held gets other times")
+    def reschedule(self, request: NotificationRequest) -> None:
+        self._next = request.model_copy(update={"leg": self._leg, "first_leg": self._leg, "planned": True})
+
+    @reschedule.validator
+    def _reschedulable(self, request: NotificationRequest) -> None:
+        if self._released or self._status.final or self._next is not None:
+            raise ApplicationError("It is being sent, or has ended.", self._status.value, type=names.TOO_LATE)
+
+    @workflow.update(name=names.ACKNOWLEDGE, description="Somebody takes care of it: the ladder stops")
+    def acknowledge(self, by: str) -> Outcome:
+        if self._acknowledged_by is None:
+            self._acknowledged_by = by
+            workflow.upsert_search_attributes([search_attributes.ACKNOWLEDGED.value_set(True)])
+            self._show(f"Acknowledged ({by}).")
+        return self._outcome()
 
     @workflow.update(name=names.ACCEPTED, description="Answers when Twilio has accepted or refused the text")
     async def accepted(self) -> Outcome:
@@ -135,7 +239,7 @@ class Notification:
                 or self._status.final
                 or self._status is DeliveryStatus.HELD
                 or self._in_doubt
-                or self._ordered is not None
+                or self._next is not None
             )
         )
         return self._outcome()
@@ -144,6 +248,20 @@ class Notification:
     def _settled(self) -> bool:
         """Nothing more is to be waited for: a final status, or a send that nobody can tell the end of."""
         return self._status.final or (self._in_doubt and self._sid is None)
+
+    @property
+    def _climbs(self) -> bool:
+        """Whether further steps are rungs of a ladder, which an acknowledgement stops."""
+        return self._request.acknowledge_within is not None
+
+    @property
+    def _taken_care_of(self) -> bool:
+        return self._acknowledged_by is not None
+
+    @property
+    def _reached(self) -> bool:
+        """Whether an acknowledgement may come of it."""
+        return self._status in (DeliveryStatus.DELIVERED, DeliveryStatus.SENT)
 
     async def _deadline(self) -> None:
         await workflow.sleep(self._request.policy.deliver_within, summary=OperatorText("delivery deadline"))
@@ -165,19 +283,7 @@ class Notification:
 
         False when nobody can tell whether Twilio has it.
         """
-        request = self._request
-        delivery = workflow.start_activity(
-            names.DELIVER,
-            Leg(request=request, number=self._leg),
-            result_type=Receipt,
-            task_queue=names.SEND_QUEUE,
-            summary=OperatorText(f"text {request.recipient.masked}"),
-            start_to_close_timeout=SEND_TAKES_AT_MOST,
-            heartbeat_timeout=SEND_HEARTBEAT,
-            schedule_to_close_timeout=request.policy.stale_after + STALE_MARGIN,
-            retry_policy=SEND_RETRY,
-            priority=Priority(priority_key=int(request.policy.priority), fairness_key=request.caller),
-        )
+        delivery = outside.deliver(Leg(request=self._request, number=self._leg))
         await workflow.wait_condition(lambda: delivery.done() or self._status.final)
         if self._status.final:
             delivery.cancel()
@@ -214,19 +320,8 @@ class Notification:
         return False
 
     async def _ask_carrier(self) -> None:
-        try:
-            inquiry = await workflow.execute_activity(
-                names.ASK_CARRIER,
-                Leg(request=self._request, number=self._leg),
-                result_type=Inquiry,
-                summary=OperatorText("what became of it?"),
-                start_to_close_timeout=SEND_TAKES_AT_MOST,
-                retry_policy=ASK_RETRY,
-                priority=Priority(priority_key=int(self._request.policy.priority)),
-            )
-        except ActivityError as failure:
-            if is_cancelled_exception(failure):
-                raise
+        inquiry = await outside.ask_carrier(Leg(request=self._request, number=self._leg))
+        if inquiry is None:
             return
         if inquiry.report is not None:
             self._take(inquiry.report)
@@ -244,29 +339,45 @@ class Notification:
         )
         self._move(report.status, says)
 
-    async def _escalate(self, reason: EscalationReason) -> None:
-        """Climbs the ladder; stops when the handset turns out to have the text after all."""
+    async def _escalate(
+        self, reason: EscalationReason, over: Callable[[], bool] | None = None, patience: timedelta | None = None
+    ) -> None:
+        """Tells operators; stops when it is over: the handset turns out to have the text after all, say."""
+        over = over or (lambda: self._status is DeliveryStatus.DELIVERED)
         self._escalated = True
         workflow.upsert_search_attributes([search_attributes.ESCALATED.value_set(True)])
-        self._show(f"Not delivered ({reason.value}). Operators are being told.")
+        self._show(f"{_TROUBLE.get(reason, 'Not delivered')} ({reason.value}). Operators are being told.")
         for rung in self._request.policy.ladder:
-            if self._status is not DeliveryStatus.DELIVERED:
-                await self._until_delivered(self._tell_operators(rung, reason))
-        self._show(f"Not delivered ({reason.value}). Operators know.")
+            if not over():
+                await self._until(over, self._tell_operators(rung, reason), patience)
+        self._show(f"{_TROUBLE.get(reason, 'Not delivered')} ({reason.value}). Operators know.")
 
-    async def _until_delivered(self, rung: Coroutine[Any, Any, None]) -> None:
+    async def _until(
+        self, over: Callable[[], bool], rung: Coroutine[Any, Any, None], patience: timedelta | None
+    ) -> None:
         climbing = asyncio.create_task(rung)
-        await workflow.wait_condition(lambda: climbing.done() or self._status is DeliveryStatus.DELIVERED)
+        at_most = self._until_next_step() if patience is None else patience
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: climbing.done() or over(), timeout=at_most)
         if not climbing.done():
             climbing.cancel()
 
     async def _listen_on(self) -> None:
-        """A late delivery closes the case that the escalation opened."""
+        """A late delivery closes the case that the escalation opened; until the next step is due."""
+        at_most = self._request.policy.listen_for
+        if (rest := self._until_next_step()) is not None:
+            at_most = min(at_most, rest)
         if not self._status.final:
-            await _wait(lambda: self._status.final, self._request.policy.listen_for, "late callbacks")
+            await _wait(lambda: self._status.final, at_most, "late callbacks")
         if self._status is DeliveryStatus.DELIVERED:
             for rung in self._request.policy.ladder[:1]:
                 await self._tell_operators(rung, EscalationReason.RECOVERED)
+
+    def _until_next_step(self) -> timedelta | None:
+        """How long this step may still take; None for as long as it wants."""
+        if not self._request.steps or self._request.steps[0].not_before is None or self._called_off:
+            return None
+        return max(self._request.steps[0].not_before - workflow.now(), timedelta(0))
 
     async def _tell_operators(self, rung: Rung, reason: EscalationReason) -> None:
         notice = Notice(
@@ -278,36 +389,7 @@ class Notification:
             deadline=self._request.policy.deliver_within,
             leg=self._leg,
         )
-        try:
-            await workflow.execute_activity(
-                names.TELL_OPERATORS,
-                notice,
-                summary=OperatorText(f"operators: {reason.value}"),
-                start_to_close_timeout=timedelta(seconds=30),
-                schedule_to_close_timeout=rung.try_for,
-                retry_policy=WEBHOOK_RETRY,
-            )
-        except ActivityError as failure:
-            if is_cancelled_exception(failure):
-                raise
-            workflow.logger.error("operators could not be told", extra={"reason": reason.value})
-
-    async def _report_to_caller(self) -> None:
-        if not self._request.report_to_caller:
-            return
-        try:
-            await workflow.execute_activity(
-                names.REPORT_TO_CALLER,
-                self._outcome(),
-                summary=OperatorText("webhook to the caller"),
-                start_to_close_timeout=timedelta(seconds=30),
-                schedule_to_close_timeout=timedelta(days=1),
-                retry_policy=WEBHOOK_RETRY,
-            )
-        except ActivityError as failure:
-            if is_cancelled_exception(failure):
-                raise
-            workflow.logger.error("the caller could not be told")
+        await outside.tell_operators(notice, rung)
 
     def _reason(self) -> EscalationReason:
         if self._status in (DeliveryStatus.UNDELIVERED, DeliveryStatus.CANCELED) or (
@@ -360,6 +442,8 @@ class Notification:
 
 
 async def _wait(condition: Callable[[], bool], at_most: timedelta, summary: str) -> None:
+    if at_most <= timedelta(0):
+        return
     with suppress(TimeoutError):
         await workflow.wait_condition(condition, timeout=at_most, timeout_summary=OperatorText(summary))
 

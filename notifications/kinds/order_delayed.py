@@ -17,6 +17,7 @@ class OrderDelayed(OrderUpdate):
         keeps_quiet=True,  # bad news that can wait for the morning
         ladder=(Rung.tell_operators(),),
     )
+    supersedes = frozenset({"order-delayed"})  # a second delay makes the first one stale
     texts = Texts(
         {
             "en": "Your order {order} is delayed. We are sorry, and will tell you when it is on its way.",

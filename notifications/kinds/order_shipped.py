@@ -16,6 +16,7 @@ class OrderShipped(OrderUpdate):
         stale_after=timedelta(hours=12),
         ladder=(Rung.tell_operators(),),
     )
+    supersedes = frozenset({"order-delayed"})
     texts = Texts(
         {
             "en": "Your order {order} has shipped.",

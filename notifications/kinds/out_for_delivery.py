@@ -16,6 +16,7 @@ class OutForDelivery(OrderUpdate):
         stale_after=timedelta(hours=4),  # by then it has come
         ladder=(Rung.tell_operators(),),
     )
+    supersedes = frozenset({"order-delayed"})
     texts = Texts(
         {
             "en": "Your order {order} is out for delivery and arrives today.",

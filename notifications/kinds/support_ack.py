@@ -5,12 +5,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from notifications.event import Event
 from notifications.policy import Policy, Purpose, Rung
+from notifications.text_event import TextEvent
 from notifications.texts import Texts
 
 
-class SupportAck(Event):
+class SupportAck(TextEvent):
     """A support request has come in. The text is fixed: nothing that was written in the request can get into it."""
 
     ticket_id: Annotated[

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from carrier.create import named
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
 from carrier.messages import Messages
+from notifications.notification import Leg
+from tests.drafts import request
 from tests.world import free_port, settings_for
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -40,9 +42,7 @@ def http(status: int, body: str = "", headers: str = "") -> Answer:
 
 
 async def create(messages: Messages) -> object:
-    return await messages.create(
-        to="+15558675310", body="hello", event_id="event-1", leg=1, validity=timedelta(minutes=10)
-    )
+    return await messages.create(Leg(request=request()))
 
 
 async def failure(answer: Answer, tmp_path: Path) -> CarrierError:
@@ -139,13 +139,7 @@ async def test_no_request_is_ever_repeated_by_the_client(tmp_path: Path) -> None
     assert seen == 1
 
 
-def test_the_callback_url_names_the_event_and_asks_for_retries(tmp_path: Path) -> None:
-    async def url(leg: int) -> str:
-        messages = Messages(settings_for(tmp_path, public_base_url="https://sms.example.com/"))
-        try:
-            return messages.callback_url("order:1@x", leg)
-        finally:
-            await messages.close()
-
-    assert asyncio.run(url(1)) == "https://sms.example.com/twilio/status-callback?eventId=order:1@x#rc=5&rp=all"
-    assert asyncio.run(url(2)).endswith("?eventId=order:1@x&leg=2#rc=5&rp=all")
+def test_the_callback_url_names_the_event_and_a_later_leg() -> None:
+    event = request(event_id="order:1@x")
+    assert named("https://sms.example.com/here", Leg(request=event)) == "https://sms.example.com/here?eventId=order:1@x"
+    assert named("https://sms.example.com/here", Leg(request=event, number=2)).endswith("?eventId=order:1@x&leg=2")

@@ -64,7 +64,7 @@ def test_make_up_runs_until_ctrl_c_and_finds_its_data_again(tmp_path: Path) -> N
         )  # fmt: skip
         assert (sent.returncode, json.loads(sent.stdout)["status"]) == (0, "sent")
         repeated = run(tmp_path, environment, "bootstrap")
-        assert (repeated.returncode, "all 9 are there" in repeated.stdout) == (0, True)
+        assert (repeated.returncode, "all 10 are there" in repeated.stdout) == (0, True)
         healthy = run(tmp_path, environment, "doctor")
         assert healthy.returncode == 0, healthy.stdout
         for options, code in (((), 1), (("--force",), 0)):

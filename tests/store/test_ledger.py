@@ -1,17 +1,16 @@
 """The last guard: a leg is granted once. On SQLite and on PostgreSQL."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
-from notifications.kinds.order_shipped import OrderShipped
-from notifications.notification import CarrierReport, Leg, NotificationRequest, Recipient
+from notifications.notification import CarrierReport, Leg, NotificationRequest
 from notifications.status import DeliveryStatus, from_twilio
 from privacy.encryption import KeyRing
 from store.database import Database
 from store.ledger import Ledger, LegState
 from store.timeline import Entry, Timeline
+from tests.drafts import request
 
 SID, OTHER_SID = "SM" + "a" * 32, "SM" + "b" * 32
 RING = KeyRing({"test": b"0" * 32})
@@ -28,21 +27,7 @@ def timeline(database: Database) -> Timeline:
 
 
 def leg(event_id: str = "event-1", number: int = 1) -> Leg:
-    return Leg(
-        request=NotificationRequest(
-            event_id=event_id,
-            kind="order-shipped",
-            caller="shop",
-            recipient=Recipient(phone="+15558675310", masked="***5310", country="US", hash="h" * 32),
-            body="Your order 7 has shipped.",
-            policy=OrderShipped.policy,
-            content_hash="c" * 32,
-            request_id="r" * 32,
-            accepted_at=datetime.now(UTC),
-            consent_at=datetime.now(UTC),
-        ),
-        number=number,
-    )
+    return Leg(request=request(event_id=event_id), number=number)
 
 
 def report(status: str, sid: str = SID, error_code: int | None = None) -> CarrierReport:

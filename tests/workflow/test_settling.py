@@ -1,16 +1,16 @@
 """A send whose answer was lost: settled by callback, by look-up, or by the kind's policy; never by guessing."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from notifications.notification import NotificationRequest, Outcome, Recipient
-from notifications.policy import Policy, Purpose, Rung, WhenUnknown
+from notifications.notification import NotificationRequest, Outcome
+from notifications.policy import Purpose, WhenUnknown
 from notifications.status import DeliveryStatus
 from store.ledger import Ledger
+from tests.drafts import request
 from tests.world import World
 from workflows import search_attributes
 from workflows.dispatch import Dispatch
@@ -22,25 +22,8 @@ def whats(story: dict[str, Any]) -> list[str]:
 
 def urgent(event: dict[str, Any], **policy: Any) -> NotificationRequest:
     """A request of a kind that would rather text twice than not at all."""
-    phone = event["phone"]
-    return NotificationRequest(
-        event_id=event["eventId"],
-        kind="incident",
-        caller="shop",
-        recipient=Recipient(phone=phone, masked=f"***{phone[-4:]}", country="US", hash=phone[-4:] * 8),
-        body=f"Alert {event['orderId']}",
-        policy=Policy(
-            purpose=Purpose.INCIDENTS,
-            deliver_within=timedelta(minutes=10),
-            stale_after=timedelta(hours=1),
-            ladder=(Rung.tell_operators(),),
-            **{"when_unknown": WhenUnknown.RESEND} | policy,
-        ),
-        content_hash="c" * 32,
-        request_id="r" * 32,
-        accepted_at=datetime.now(UTC),
-        consent_at=datetime.now(UTC),
-    )
+    rules = {"purpose": Purpose.INCIDENTS, "when_unknown": WhenUnknown.RESEND} | policy
+    return request(event["phone"], event_id=event["eventId"], body=f"Alert {event['orderId']}", policy=rules)
 
 
 async def started(world: World, request: NotificationRequest) -> None:
@@ -53,30 +36,30 @@ async def ended(world: World, request: NotificationRequest) -> Outcome:
 
 
 async def test_an_urgent_text_that_twilio_does_not_know_is_sent_once_more(world: World) -> None:
-    request = urgent(event := world.event())
+    alert = urgent(event := world.event())
     reset = {"fault": "reset", "accept": False}
     await world.phones.behave(event["phone"], create=[reset], callbacks={"early": True}, sentAfter=0, finalAfter=0)
-    await started(world, request)
-    outcome = await ended(world, request)
+    await started(world, alert)
+    outcome = await ended(world, alert)
     assert (outcome.status, outcome.leg, outcome.escalated) == (DeliveryStatus.DELIVERED, 2, False)
     assert await world.phones.requests(event["phone"]) == 2
     assert len(await world.phones.texts(event["phone"])) == 1
 
 
 async def test_an_urgent_text_that_twilio_has_is_not_sent_again(world: World) -> None:
-    request = urgent(event := world.event())
+    alert = urgent(event := world.event())
     await world.phones.behave(event["phone"], create=[{"fault": "reset", "accept": True}], callbacks={"lose": "all"})
-    await started(world, request)
-    outcome = await ended(world, request)
+    await started(world, alert)
+    outcome = await ended(world, alert)
     assert (outcome.status, outcome.leg) == (DeliveryStatus.DELIVERED, 1)
     assert await world.phones.requests(event["phone"]) == 1
 
 
 async def test_an_urgent_text_is_sent_once_more_and_then_told(world: World) -> None:
-    request = urgent(event := world.event())
+    alert = urgent(event := world.event())
     await world.phones.behave(event["phone"], createForever={"fault": "reset", "accept": False})
-    await started(world, request)
-    outcome = await ended(world, request)
+    await started(world, alert)
+    outcome = await ended(world, alert)
     assert (outcome.status, outcome.leg, outcome.escalated) == (DeliveryStatus.UNKNOWN, 2, True)
     assert await world.phones.requests(event["phone"]) == 2
 
