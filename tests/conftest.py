@@ -62,7 +62,7 @@ async def database(request: pytest.FixtureRequest, data: Path, tmp_path: Path) -
         database = Database(request.getfixturevalue("postgres"))
         await migrate(database)
         async with database.write() as connection:
-            for table in ("timeline", "legs", "notifications", "counters"):
+            for table in ("timeline", "legs", "notifications", "counters", "alerts", "incidents"):
                 await connection.exec_driver_sql(f"DELETE FROM {table}")
     yield database
     await database.close()

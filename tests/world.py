@@ -62,6 +62,10 @@ class Phones:
     async def requests(self, phone: str) -> int:
         return (await self._http.get("/simulator/requests")).json().get(phone, 0)
 
+    async def requested(self) -> dict[str, int]:
+        """How many texts were asked for, by recipient."""
+        return (await self._http.get("/simulator/requests")).json()
+
     async def move(self, sid: str, status: str, error_code: int | None = None) -> None:
         body = {"status": status, "errorCode": error_code}
         (await self._http.post(f"/simulator/messages/{sid}/callback", json=body)).raise_for_status()

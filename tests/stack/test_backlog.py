@@ -1,0 +1,123 @@
+"""Alerts against a crowd: they overtake a backlog, and a storm of them is two texts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from devstack.stack import Ports, Stack
+from engine import connect
+from settings import Settings
+from store.database import Database
+from tests.drafts import request
+from tests.world import KEY, Phones, bootstrapped, free_port, living, serving, settings_for
+from worker import collaborators, workers
+from workflows.dispatch import Dispatch
+
+pytestmark = pytest.mark.timeout(300)
+
+BACKLOG = 10_000
+ALERTS = 1_000
+ON_CALL = "+15557770001"
+
+
+@asynccontextmanager
+async def parts(tmp_path: Path, **overrides: Any) -> AsyncIterator[tuple[Settings, Client, Phones]]:
+    """A Temporal server and a simulator of our own, so that nobody else's tests wait behind the crowd."""
+    stack = Stack(Ports.free(), tmp_path / "stack", {})
+    stack.data.mkdir()
+    try:
+        stack.start_temporal()
+        stack.start_simulator()
+        settings = settings_for(
+            tmp_path / "world",
+            port=free_port(),
+            temporal_address=f"127.0.0.1:{stack.ports.temporal}",
+            simulator_port=stack.ports.simulator,
+            **overrides,
+        )
+        client = await connect(settings)
+        await bootstrapped(settings, client)
+        phones = Phones(stack.simulator_url)
+        yield settings, client, phones
+        await phones.close()
+    finally:
+        stack.stop()
+
+
+def alert(number: int, group: str) -> dict[str, Any]:
+    return {
+        "eventId": f"alert-{number}",
+        "groupKey": group,
+        "service": "checkout-api",
+        "severity": "critical",
+        "summary": "it is on fire",
+        "contacts": [{"phone": ON_CALL}],
+        "consentAt": "2026-01-01T00:00:00Z",
+    }
+
+
+@asynccontextmanager
+async def caller(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{settings.port}", headers={"Authorization": f"Bearer {KEY}"}, timeout=60
+    ) as http:
+        yield http
+
+
+async def test_an_alert_overtakes_a_backlog_of_ten_thousand_shipping_updates(tmp_path: Path) -> None:
+    async with parts(tmp_path) as (settings, client, phones), AsyncExitStack() as stack:
+        dispatch, places = Dispatch(client), asyncio.Semaphore(64)
+
+        async def start(number: int) -> None:
+            async with places:
+                await dispatch.start(request(f"+1555{1_000_000 + number}", event_id=f"order-{number}"))
+
+        await asyncio.gather(*(start(number) for number in range(BACKLOG)))
+        await stack.enter_async_context(serving(settings))
+        http = await stack.enter_async_context(caller(settings))
+        assert (await http.post("/api/incident-alert-sms", json=alert(1, "fire"))).status_code == 202
+        database = Database(settings.database)
+        stack.push_async_callback(database.close)
+        activities = await stack.enter_async_context(collaborators(settings, database, client))
+        for worker in workers(client, activities):
+            await stack.enter_async_context(worker)
+        async with asyncio.timeout(60):
+            while not await phones.texts(ON_CALL):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        overtook = BACKLOG - len(await phones.requested()) + 1
+        assert overtook > BACKLOG * 0.97
+
+
+async def test_a_thousand_alerts_in_ten_seconds_are_two_texts_and_a_thousand_traceable_events(tmp_path: Path) -> None:
+    async with (
+        parts(tmp_path, storm_window_seconds=30) as (settings, client, phones),
+        living(settings, client, phones) as world,
+    ):
+        places, began = asyncio.Semaphore(50), monotonic()
+
+        async def post(number: int) -> None:
+            async with places:
+                answer = await world.http.post("/api/incident-alert-sms", json=alert(number, "fire"))
+                assert answer.status_code == 202
+
+        await asyncio.gather(*(post(number) for number in range(ALERTS)))
+        took = monotonic() - began
+        async with asyncio.timeout(90):
+            while len(await phones.texts(ON_CALL)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        stories = [await world.story(f"alert-{number}") for number in range(ALERTS)]
+        first, digest = (text["body"] for text in await phones.texts(ON_CALL))
+        assert first.startswith("CRITICAL checkout-api: it is on fire")
+        assert digest == f"CRITICAL checkout-api: and {ALERTS - 1} more alerts. Last: it is on fire", f"{took} s"
+        folded = [story for story in stories if story["status"] == "suppressed"]
+        assert len(folded) == ALERTS - 2
+        assert len({story["timeline"][-1]["detail"] for story in folded}) == 1
+        assert folded[0]["timeline"][-1]["detail"].startswith("folded into alert-")
+        await world.http.post("/api/notifications/alert-0/acknowledge")
