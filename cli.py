@@ -1,6 +1,7 @@
 """The `heliograph` command."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,15 +97,29 @@ def demo() -> None:
 
 @app.command()
 def send(
-    kind: Annotated[str, typer.Argument(help="The event's kind, such as order-shipped.")],
-    fields: Annotated[list[str], typer.Argument(help="Its fields, such as orderId=7 phone=+15558675310.")],
+    kind: Annotated[
+        str | None, typer.Argument(help="The kind, such as order-shipped. A CSV file may have a column for it.")
+    ] = None,
+    fields: Annotated[
+        list[str] | None, typer.Argument(help="Its fields, such as orderId=7 phone=+15558675310.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="A file of events; its first line names the fields.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --csv: say what would be sent, send nothing.")
+    ] = False,
     wait: Annotated[int, typer.Option(help="Seconds to wait for Twilio's answer.")] = 0,
     key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
 ) -> None:
-    """Post an event to the API. `consentAt=now` stands for this moment."""
+    """Post an event, or a CSV file of them, to the API. `consentAt=now` stands for this moment."""
+    from bulk import send as send_all
     from client import post
 
-    run_to_end(post(prepared(), console, kind, fields, wait, key))
+    if csv is not None:
+        run_to_end(send_all(prepared(), console, csv, kind, key, dry_run))
+    elif kind is None:
+        raise typer.BadParameter("name the kind of the event, or give --csv")
+    else:
+        run_to_end(post(prepared(), console, kind, fields or [], wait, key))
 
 
 @app.command()

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import events, inbound, incidents, notifications, operations, problems, twilio, voice
+from api import batches, events, inbound, incidents, notifications, operations, problems, twilio, voice
 from api import verify as login_checks
 from api.access import Keys
 from api.acknowledging import Acknowledging
@@ -90,10 +90,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     app.include_router(events.router())
-    for part in (notifications, incidents, login_checks, twilio, voice, inbound, operations):
+    for part in (batches, notifications, incidents, login_checks, twilio, voice, inbound, operations):
         app.include_router(part.router)
     problems.describe(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
     app.add_middleware(RequestLog)
     return app
 

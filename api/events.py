@@ -76,11 +76,9 @@ def _add(routes: APIRouter, kind: type[Event]) -> None:
     ) -> JSONResponse:
         desk: Desk = request.app.state.desk
         if dry_run:
-            return _previewed(desk.preview(event, caller))
+            return JSONResponse(previewed(desk.preview(event, caller)))
         wait = _wait(prefer)
-        taken = await desk.take(event, caller, wait)
-        EVENTS.labels(kind=kind.kind, result="duplicate" if taken.duplicate else "accepted").inc()
-        return _answer(taken, wait)
+        return _answer(await take(desk, event, caller, wait), wait)
 
     routes.add_api_route(
         f"/{kind.kind}-sms",
@@ -102,13 +100,16 @@ def _add(routes: APIRouter, kind: type[Event]) -> None:
     )
 
 
-def _answer(taken: Taken, wait: float | None) -> JSONResponse:
+async def take(desk: Desk, event: Event, caller: str, wait: float | None) -> Taken:
+    """Takes it in, and counts it. Raises Problem."""
+    taken = await desk.take(event, caller, wait)
+    EVENTS.labels(kind=event.kind, result="duplicate" if taken.duplicate else "accepted").inc()
+    return taken
+
+
+def told(taken: Taken) -> tuple[int, dict[str, Any]]:
+    """The HTTP status and the body that answer an event."""
     known = taken.known
-    headers = {"Location": f"/api/notifications/{known.event_id}"}
-    if wait is not None:
-        headers["Preference-Applied"] = f"wait={wait:g}"
-    if not taken.duplicate and known.sid is None and known.status is DeliveryStatus.FAILED:
-        raise _refused(known, headers)
     body = Accepted(
         accepted=None if taken.duplicate else True,
         duplicate=True if taken.duplicate else None,
@@ -118,14 +119,24 @@ def _answer(taken: Taken, wait: float | None) -> JSONResponse:
         error_code=known.error_code,
     )
     settled = taken.duplicate and (known.sid is not None or known.status.final)  # an unknown one is on its way
-    return JSONResponse(
-        body.model_dump(mode="json", by_alias=True, exclude_none=True), 200 if settled else 202, headers
-    )
+    return 200 if settled else 202, body.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _previewed(preview: Preview) -> JSONResponse:
+def _answer(taken: Taken, wait: float | None) -> JSONResponse:
+    known = taken.known
+    headers = {"Location": f"/api/notifications/{known.event_id}"}
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait:g}"
+    if not taken.duplicate and known.sid is None and known.status is DeliveryStatus.FAILED:
+        raise _refused(known, headers)
+    status, body = told(taken)
+    return JSONResponse(body, status, headers)
+
+
+def previewed(preview: Preview) -> dict[str, Any]:
+    """What answers `dryRun=true`."""
     request = preview.request
-    held = "quiet hours at the recipient's" if request.not_before else None
+    held = request.waits_for if request.not_before else None
     body = Previewed(
         would="refuse" if preview.refusal else "hold" if held else "send",
         reason=preview.refusal or held,
@@ -137,7 +148,7 @@ def _previewed(preview: Preview) -> JSONResponse:
         country=request.recipient.country,
         local_times={zone: request.accepted_at.astimezone(zone_info(zone)) for zone in request.time_zones},
     )
-    return JSONResponse(body.model_dump(mode="json", by_alias=True, exclude_none=True), 200)
+    return body.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _refused(known: Known, headers: dict[str, str]) -> Problem:

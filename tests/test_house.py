@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "process": {"privacy", "settings"},
     "engine": {"privacy", "settings"},
     "bootstrap": {"engine", "settings", "store", "workflows"},
+    "bulk": {"client", "settings"},
     "client": {"settings", "terminal"},
     "worker": {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
