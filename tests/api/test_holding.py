@@ -113,6 +113,32 @@ async def test_it_is_too_late_to_cancel_what_is_being_sent_or_was(world: World) 
     assert (await world.http.post("/api/notifications/no-such-event/cancel")).status_code == 404
 
 
+async def test_a_later_event_about_the_order_drops_the_older_one_that_is_held(world: World) -> None:
+    order = {"orderId": "shared-7", "timeZone": ASLEEP}
+    older, _ = await delayed(world, **order)
+    others = [(await delayed(world, timeZone=ASLEEP))[0], (await delayed(world, **order | {"orderId": "shared-8"}))[0]]
+    await world.until(older["eventId"], "held")
+    later = world.event(**order)
+    await world.post(later)
+    story = await world.until(older["eventId"], "canceled")
+    assert story["timeline"][-1]["detail"] == f"superseded by {later['eventId']}"
+    await world.until(later["eventId"], "delivered")
+    assert await world.phones.requests(older["phone"]) == 0
+    for other in others:
+        assert (await world.story(other["eventId"]))["status"] == "held"
+
+
+async def test_another_callers_order_of_the_same_number_is_not_dropped(world: World) -> None:
+    order = {"orderId": "ours-9", "timeZone": ASLEEP}
+    ours, _ = await delayed(world, **order)
+    await world.until(ours["eventId"], "held")
+    theirs = world.event(**order)
+    headers = {"Authorization": "Bearer another-key-for-the-tests"}
+    assert (await world.http.post("/api/order-shipped-sms", json=theirs, headers=headers)).status_code == 202
+    await world.until(theirs["eventId"], "delivered")
+    assert (await world.story(ours["eventId"]))["status"] == "held"
+
+
 async def test_a_dry_run_tells_all_and_does_nothing(world: World) -> None:
     event = world.event(locale="ja", timeZone=ASLEEP, trackingUrl="https://example.com/t/1")
     answer = await world.http.post("/api/order-delayed-sms?dryRun=true", json=event)
