@@ -1,4 +1,4 @@
-"""Status callbacks: form, signature, connection overrides (Twilio, "Webhooks: connection overrides")."""
+"""Requests to the application: signature, connection overrides (Twilio, "Webhooks: connection overrides")."""
 
 import asyncio
 import base64
@@ -6,11 +6,17 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import aiohttp
 import yarl
+
+from simulator.message import CallbackRecord
+from simulator.scenario import Callbacks
+
+LARGEST = 64 * 1024  # bytes of an answer that are read; Twilio refuses more (11750)
 
 
 @dataclass(frozen=True)
@@ -61,43 +67,87 @@ def signature(token: str, url: str, form: Mapping[str, str]) -> str:
     return base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
 
 
-async def post(
-    session: aiohttp.ClientSession, token: str, url: str, form: Mapping[str, str], *, bad_signature: bool = False
-) -> list[str]:
-    """Posts one callback, repeats it as the overrides say, and tells how each attempt was answered."""
+@dataclass(frozen=True)
+class Exchange:
+    """How each attempt was answered (an HTTP status, `ct`, `rt` or `tt`), and what the last answer held."""
+
+    answers: list[str]
+    type: str = ""
+    body: str = ""
+
+    @property
+    def taken(self) -> bool:
+        return self.answers[-1].startswith("2")
+
+
+async def deliver(
+    session: aiohttp.ClientSession,
+    token: str,
+    url: str,
+    form: Mapping[str, str],
+    record: CallbackRecord,
+    knobs: Callbacks,
+    *,
+    method: str = "POST",
+    wait: float = 0.0,
+) -> None:
+    """One status callback as the scenario has it; what became of it is put into the record."""
+    if knobs.lose == "all" or record.status in knobs.lose:
+        record.lost = True
+        return
+    await asyncio.sleep(knobs.delay + wait)
+    for _ in range(knobs.repeat):
+        told = await request(session, token, url, form, method=method, bad_signature=knobs.bad_signature)
+        record.answers += told.answers
+
+
+async def request(
+    session: aiohttp.ClientSession,
+    token: str,
+    url: str,
+    form: Mapping[str, str],
+    *,
+    method: str = "POST",
+    bad_signature: bool = False,
+) -> Exchange:
+    """Asks once, signed, and again as the overrides say. With GET the parameters go into the query."""
     overrides = Overrides.of(url)
+    url = signed_url(url)
+    if method == "GET":
+        url += ("&" if urlsplit(url).query else "?") + urlencode(form)
+        form = {}
     headers = {
         "X-Twilio-Signature": signature("not-the-token" if bad_signature else token, url, form),
         "I-Twilio-Idempotency-Token": secrets.token_hex(16),
         "User-Agent": "TwilioProxy/1.1",
     }
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=overrides.connect, sock_read=overrides.read)
+    exactly = yarl.URL(url, encoded=True)  # as it was signed: escapes stay as they are
     answers: list[str] = []
+    last = Exchange([])
     try:
         async with asyncio.timeout(overrides.total):
             for attempt in range(overrides.retries + 1):
                 if attempt:
                     await asyncio.sleep(min(0.1 * 2**attempt, 2.0))
-                answers.append(await _attempt(session, signed_url(url), form, headers, timeout))
+                ask = session.request(
+                    method, exactly, data=form or None, headers=headers, timeout=timeout, allow_redirects=False
+                )
+                last = await _attempt(ask)
+                answers += last.answers
                 if not overrides.retry(answers[-1]):
                     break
     except TimeoutError:
-        answers.append("tt")
-    return answers
+        return Exchange([*answers, "tt"])
+    return Exchange(answers, last.type, last.body)
 
 
-async def _attempt(
-    session: aiohttp.ClientSession,
-    url: str,
-    form: Mapping[str, str],
-    headers: Mapping[str, str],
-    timeout: aiohttp.ClientTimeout,
-) -> str:
+async def _attempt(ask: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Exchange:
     try:
-        exactly = yarl.URL(url, encoded=True)  # as it was signed: escapes stay as they are
-        async with session.post(exactly, data=form, headers=headers, timeout=timeout, allow_redirects=False) as answer:
-            return str(answer.status)
+        async with ask as answer:
+            body = await answer.content.read(LARGEST)
+            return Exchange([str(answer.status)], answer.content_type, body.decode(errors="replace"))
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        return "ct"
+        return Exchange(["ct"])
     except (aiohttp.ClientError, TimeoutError, OSError):
-        return "rt"
+        return Exchange(["rt"])

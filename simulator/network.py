@@ -35,7 +35,7 @@ class Network:
                 self.send(message)
 
     def send(self, message: Message) -> None:
-        self._spawn(message, self._send(message, self._store.scenario(message.to)))
+        self.spawn(message.sid, self._send(message, self._store.scenario(message.to)))
 
     async def send_now(self, message: Message) -> None:
         """All the way before anything is answered: the callbacks overtake the create response."""
@@ -53,7 +53,14 @@ class Network:
             message.date_sent = now
         self._store.update(message)
         self.tell({"type": "message", "message": message.record()})
-        self._spawn(message, self._call_back(message, status, error_code))
+        self.spawn(message.sid, self._call_back(message, status, error_code))
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Lets it go on until it ends, or everything is forgotten."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def listen(self) -> "asyncio.Queue[dict[str, Any]]":
         """What happens from now on, for the phones' page."""
@@ -69,6 +76,13 @@ class Network:
             if not queue.full():
                 queue.put_nowait(event)
 
+    def times(self, scenario: Scenario) -> tuple[float, float]:
+        """Seconds from acceptance to `sent` or ringing, and to the final status or the answer."""
+        return (
+            self._config.sent_after if scenario.sent_after is None else scenario.sent_after,
+            self._config.delivered_after if scenario.final_after is None else scenario.final_after,
+        )
+
     async def close(self) -> None:
         for task in list(self._tasks):
             task.cancel()
@@ -81,7 +95,7 @@ class Network:
             task.cancel()
 
     async def _send(self, message: Message, scenario: Scenario) -> None:
-        sent_after, final_after = self._times(scenario)
+        sent_after, final_after = self.times(scenario)
         if message.status == "accepted":
             self.move(message, "queued")
         if scenario.outcome == "queued":
@@ -108,40 +122,37 @@ class Network:
         if not message.status_callback:
             return
         scenario = self._store.scenario(message.to)
-        knobs = scenario.callbacks
         record = CallbackRecord(status)
         message.callbacks.append(record)
-        if knobs.lose == "all" or status in knobs.lose:
-            record.lost = True
-            self._store.update(message)
-            return
         overtaken = 0.0
-        if knobs.reorder and status not in FINAL:
-            _, final_after = self._times(scenario)
+        if scenario.callbacks.reorder and status not in FINAL:
+            _, final_after = self.times(scenario)
             overtaken = max(message.accepted_at + final_after - time.time(), 0) + REORDER_BY
-        await asyncio.sleep(knobs.delay + overtaken)
-        for _ in range(knobs.repeat):
-            record.answers += await callbacks.post(
-                self._session,
-                self._config.auth_token,
-                message.status_callback,
-                _form(message, status, error_code),
-                bad_signature=knobs.bad_signature,
-            )
+        form = _form(message, status, error_code)
+        await self.deliver(message.status_callback, form, record, scenario, wait=overtaken)
         self._store.update(message)
         self.tell({"type": "message", "message": message.record()})
 
-    def _times(self, scenario: Scenario) -> tuple[float, float]:
-        """Seconds from acceptance to `sent` and to the final status."""
-        return (
-            self._config.sent_after if scenario.sent_after is None else scenario.sent_after,
-            self._config.delivered_after if scenario.final_after is None else scenario.final_after,
-        )
+    async def deliver(
+        self,
+        url: str,
+        form: dict[str, str],
+        record: CallbackRecord,
+        scenario: Scenario,
+        *,
+        method: str = "POST",
+        wait: float = 0.0,
+    ) -> None:
+        """One status callback, signed with the account's token, as the number's scenario has it."""
+        token, knobs = self._config.auth_token, scenario.callbacks
+        await callbacks.deliver(self._session, token, url, form, record, knobs, method=method, wait=wait)
 
-    def _spawn(self, message: Message, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=message.sid)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def ask(
+        self, url: str, form: dict[str, str], scenario: Scenario, *, method: str = "POST"
+    ) -> callbacks.Exchange:
+        """A request whose answer counts: TwiML."""
+        token, bad = self._config.auth_token, scenario.callbacks.bad_signature
+        return await callbacks.request(self._session, token, url, form, method=method, bad_signature=bad)
 
 
 def _form(message: Message, status: str, error_code: int | None) -> dict[str, str]:

@@ -1,18 +1,16 @@
 """Twilio's REST API for messages, version 2010-04-01."""
 
-import asyncio
 import base64
 import binascii
 import hmac
 import secrets
 import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
+from simulator import faults, paging
 from simulator.config import SimulatorConfig
 from simulator.errors import NotFound, TwilioError
 from simulator.message import Message
@@ -20,11 +18,9 @@ from simulator.network import Network
 from simulator.scenario import Step
 from simulator.segments import segments
 from simulator.store import Store
-from simulator.transport import abort
 from simulator.validation import Create, validated
 
 ACCOUNT = "/2010-04-01/Accounts/{account}"
-SENT = ("DateSent", "DateSent<", "DateSent>")
 router = APIRouter()
 
 
@@ -68,22 +64,13 @@ async def create(account: str, test: Test, request: Request) -> Response:
         return answer(_message(valid, account, store).resource(), 201)
     scenario = store.scenario(to)
     step = store.next_step(to) or Step(fault="none")
-    if step.fault == "429":
-        raise TwilioError(20429, retry_after=step.retry_after)
-    if step.fault == "slow":
-        await asyncio.sleep(step.seconds)
-    if step.fault in ("none", "slow") and scenario.outcome == "refused":
-        code = scenario.code or 21211
-        raise TwilioError(code, to=to, from_=valid.from_ or "")
+    await faults.before(step)
+    if faults.harmless(step) and scenario.outcome == "refused":
+        raise TwilioError(scenario.code or 21211, to=to, from_=valid.from_ or "")
     message = None
-    if step.fault in ("none", "slow") or step.accept:
+    if faults.taken(step):
         message = await _accept(request, valid, account, early=scenario.callbacks.early)
-    if step.fault == "500":
-        raise TwilioError(20503 if step.status == 503 else 20500, status=step.status)
-    if step.fault in ("hang", "reset"):
-        await asyncio.sleep(step.seconds if step.fault == "hang" else 0)
-        abort(request)
-        return Response(status_code=500)  # into a connection that is gone
+    await faults.after(step, request)
     assert message is not None
     return answer(message, 201)
 
@@ -91,40 +78,12 @@ async def create(account: str, test: Test, request: Request) -> Response:
 @router.get(ACCOUNT + "/Messages.json", dependencies=LIVE)
 async def index(account: str, request: Request) -> Response:
     store: Store = request.app.state.store
-    query = request.query_params
-    try:
-        size = min(max(int(query.get("PageSize", "50")), 1), 1000)
-        page = max(int(query.get("Page", "0")), 0)
-        for name in SENT:
-            datetime.fromisoformat(query.get(name) or "2000-01-01")
-    except ValueError:
-        raise TwilioError(20422) from None
-    found = [message for message in store.messages.values() if _listed(message, dict(query), store)]
+    query = dict(request.query_params)
+    paging.check_times(query, ["DateSent"])
+    found = [message for message in store.messages.values() if _listed(message, query, store)]
     # Newest first by date sent; what was not sent yet has none and comes before.
     found.sort(key=lambda message: (message.date_sent or float("inf"), message.accepted_at), reverse=True)
-    rows = found[page * size : (page + 1) * size]
-    path = request.url.path
-    kept = {name: value for name, value in query.items() if name not in ("Page", "PageToken")}
-
-    def uri(number: int, token: str | None = None) -> str:
-        return (
-            f"{path}?{urlencode(kept | {'PageSize': size, 'Page': number} | ({'PageToken': token} if token else {}))}"
-        )
-
-    more = len(found) > (page + 1) * size
-    return answer(
-        {
-            "messages": [message.resource() for message in rows],
-            "page": page,
-            "page_size": size,
-            "start": page * size,
-            "end": page * size + max(len(rows) - 1, 0),
-            "first_page_uri": uri(0),
-            "next_page_uri": uri(page + 1, f"PA{rows[-1].sid}") if more else None,
-            "previous_page_uri": uri(page - 1, f"PB{rows[0].sid}") if page and rows else None,
-            "uri": uri(page),
-        }
-    )
+    return answer(paging.page(request, "messages", [message.resource() for message in found]))
 
 
 @router.get(ACCOUNT + "/Messages/{sid}.json", dependencies=LIVE)
@@ -218,20 +177,8 @@ def _listed(message: Message, query: dict[str, str], store: Store) -> bool:
         return False
     if query.get("To", message.to) != message.to or query.get("From", message.from_) != message.from_:
         return False
-    return all(_sent(message, name[8:], query[name]) for name in SENT if query.get(name))
-
-
-def _sent(message: Message, sign: str, wanted: str) -> bool:
-    """`DateSent` is a whole day in UTC; the two bounds are inclusive. A message not yet sent is never in them."""
-    if message.date_sent is None:
-        return False
-    sent = datetime.fromtimestamp(message.date_sent + message.clock_offset, UTC)
-    day = len(wanted) == 10
-    bound = datetime.fromisoformat(wanted).replace(tzinfo=UTC) if day else datetime.fromisoformat(wanted)
-    if bound.tzinfo is None:
-        bound = bound.replace(tzinfo=UTC)
-    left, right = (sent.date(), bound.date()) if day else (sent, bound)
-    return left == right if not sign else left <= right if sign == "<" else left >= right
+    sent = None if message.date_sent is None else message.date_sent + message.clock_offset
+    return paging.in_bounds(sent, query, "DateSent")
 
 
 def _find(request: Request, sid: str) -> Message:
