@@ -8,12 +8,13 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
 
-from simulator import control, operators, rest, verify
+from simulator import calls, control, operators, rest, verify
 from simulator.config import SimulatorConfig
 from simulator.errors import NotFound, TwilioError
 from simulator.network import Network
 from simulator.store import Store
 from simulator.transport import ExposeTransport
+from simulator.voice import Voice
 
 PAGE = Path(__file__).parent / "phones.html"
 
@@ -25,7 +26,9 @@ def create_simulator(config: SimulatorConfig) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.store = Store(config.database)
         app.state.network = Network(config, app.state.store)
+        app.state.voice = Voice(config, app.state.store, app.state.network)
         app.state.network.resume()
+        app.state.voice.resume()
         yield
         await app.state.network.close()
         app.state.store.close()
@@ -35,7 +38,7 @@ def create_simulator(config: SimulatorConfig) -> FastAPI:
     app.state.desk = operators.Desk(config.operations_webhook_secret)
     app.state.verifications = verify.Verifications()
     app.state.stopping = asyncio.Event()
-    for part in (rest, verify, control, operators):
+    for part in (rest, calls, verify, control, operators):
         app.include_router(part.router)
     app.add_middleware(ExposeTransport)
 

@@ -24,8 +24,12 @@ class SimulatorConfig:
     host: str = "127.0.0.1"
     port: int = 8090
     sent_after: float = 0.15
-    """Seconds from acceptance to `sent`."""
+    """Seconds from acceptance to `sent`; until a call rings."""
     delivered_after: float = 0.4
-    """Seconds from acceptance to the final status."""
+    """Seconds from acceptance to the final status; until a call is answered."""
+    word_seconds: float = 0.02
+    """How long a call speaks a word."""
+    inbound_url: str | None = None
+    """The senders' webhook for "a message comes in"; None for none."""
     operations_webhook_secret: str | None = None
     """Standard Webhooks secret (`whsec_…`) of the operators' desk; None takes any notice."""

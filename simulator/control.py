@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from simulator.calls import find
 from simulator.errors import NotFound
 from simulator.network import Network
 from simulator.scenario import Scenario
 from simulator.store import Store
+from simulator.voice import Voice
 
 router = APIRouter(prefix="/simulator")
 
@@ -22,6 +24,12 @@ class Clock(BaseModel):
     """By how many seconds the simulator's dates are wrong."""
 
     offsetSeconds: float  # noqa: N815  # the wire's name
+
+
+class Keys(BaseModel):
+    """What the person presses."""
+
+    digits: str = Field(pattern=r"^[0-9*#]+$")
 
 
 class Move(BaseModel):
@@ -103,6 +111,22 @@ async def messages(request: Request, to: str | None = None, since: datetime | No
     ]
 
 
+@router.get("/calls")
+async def calls(request: Request, to: str | None = None) -> list[dict[str, Any]]:
+    """Every call that was taken: what was said and pressed, and each callback with its answers."""
+    store: Store = request.app.state.store
+    return [call.record() for call in store.calls.values() if to is None or call.to == to]
+
+
+@router.post("/calls/{sid}/press", status_code=204)
+async def press(sid: str, keys: Keys, request: Request) -> Response:
+    """409 while nothing listens for keys: before the first `<Gather>`, between two, and after the end."""
+    voice: Voice = request.app.state.voice
+    if not voice.press(find(request, sid), keys.digits):
+        raise HTTPException(409, "The call does not listen for keys now.")
+    return Response(status_code=204)
+
+
 @router.get("/requests")
 async def requests(request: Request) -> dict[str, int]:
     """Attempts to create a message, by recipient; those that were not taken too."""
@@ -112,7 +136,7 @@ async def requests(request: Request) -> dict[str, int]:
 
 @router.get("/events")
 async def events(request: Request) -> StreamingResponse:
-    """Server-sent events: every change of a message, and every notice to operators."""
+    """Server-sent events: every change of a message or call, and every notice to operators."""
     network: Network = request.app.state.network
 
     async def stream() -> AsyncIterator[str]:

@@ -1,4 +1,4 @@
-"""What a phone number does to the texts that are sent to it: the fault knobs."""
+"""What a phone number does to the texts and calls that are made to it: the fault knobs."""
 
 from typing import Annotated, Literal
 
@@ -13,11 +13,11 @@ class _Knob(BaseModel):
 
 
 class Step(_Knob):
-    """What one attempt to create a message meets."""
+    """What one attempt to create a message or a call meets."""
 
     fault: Literal["none", "429", "500", "hang", "reset", "slow"]
     accept: bool = False
-    """Whether the message is taken all the same (500, hang, reset)."""
+    """Whether it is taken all the same (500, hang, reset)."""
     retry_after: float | None = None
     status: int = Field(500, ge=500, le=599)
     seconds: Seconds = 5
@@ -47,7 +47,14 @@ class Scenario(_Knob):
     """`sent` gets no final status ever, `queued` never leaves, `refused` is answered with `errorCode` at once."""
     error_code: int | None = None
     sent_after: Seconds | None = None
+    """Until a text is `sent`, or a call rings."""
     final_after: Seconds | None = None
+    """Until a text has its final status, or a call is answered or not."""
+    call: Literal["answered", "busy", "no-answer", "failed"] = "answered"
+    press: Annotated[str, Field(pattern=r"^[0-9*#]+$")] | None = None
+    """What the person keys in by himself, as soon as he is asked and the words are spoken."""
+    pace: float = Field(1, gt=0, le=1000)
+    """How many times faster than life a call goes on: its words, pauses, and waits for a key or an answer."""
     create: list[Step] = []
     """Consumed one by one, an attempt each."""
     create_forever: Step | None = None
@@ -59,7 +66,7 @@ class Scenario(_Knob):
     verify_check: list[Step] = []
     """Consumed one by one, by a start or a check each."""
     list_lag: Seconds = 0
-    """For how long the message is missing from lists."""
+    """For how long a message or call is missing from lists."""
     fetch_lag: Seconds = 0
 
     @property

@@ -1,10 +1,11 @@
-"""The messages and scenarios, in memory and, where asked, in SQLite: they survive a kill -9."""
+"""The messages, calls and scenarios, in memory and, where asked, in SQLite: they survive a kill -9."""
 
 import json
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
 
+from simulator.call import Call
 from simulator.message import CallbackRecord, Message
 from simulator.scenario import Scenario, Step
 
@@ -14,6 +15,7 @@ class Store:
 
     def __init__(self, database: Path | None) -> None:
         self.messages: dict[str, Message] = {}
+        self.calls: dict[str, Call] = {}
         self.scenarios: dict[str, Scenario] = {}
         self.requests: dict[str, int] = {}
         self.default = Scenario()
@@ -43,13 +45,22 @@ class Store:
         self._sql.execute("DELETE FROM kept WHERE sort = 'scenario' AND name = ?", (number,))
 
     def next_step(self, number: str) -> Step | None:
-        """What the next attempt to create a message meets; it is used up."""
+        """What the next attempt to create a message or a call meets; it is used up."""
         scenario = self.scenario(number)
         if not scenario.create:
             return scenario.create_forever
         step = scenario.create.pop(0)
         self.set_scenario(number if number in self.scenarios else None, scenario)
         return step
+
+    def save_call(self, call: Call) -> None:
+        self.calls[call.sid] = call
+        self._keep("call", call.sid, json.dumps(asdict(call)))
+
+    def update_call(self, call: Call) -> None:
+        """Saves it unless it has been forgotten meanwhile."""
+        if call.sid in self.calls:
+            self.save_call(call)
 
     def save(self, message: Message) -> None:
         self.messages[message.sid] = message
@@ -71,6 +82,7 @@ class Store:
     def reset(self) -> None:
         """Forgets everything."""
         self.messages.clear()
+        self.calls.clear()
         self.scenarios.clear()
         self.requests.clear()
         self.default = Scenario()
@@ -93,6 +105,8 @@ class Store:
                 fields = json.loads(text)
                 fields["callbacks"] = [CallbackRecord(**callback) for callback in fields["callbacks"]]
                 self.messages[name] = Message(**fields)
+            elif sort == "call":
+                self.calls[name] = Call.restored(json.loads(text))
             elif sort == "requests":
                 self.requests[name] = int(text)
             elif name:

@@ -1,7 +1,7 @@
-"""The rules for a message create, with Twilio's codes (message resource; error dictionary)."""
+"""The rules for creating a message or a call, with Twilio's codes (their resources; error dictionary)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -20,13 +20,16 @@ MAGIC_TO = {
     "+15005550009": 21614,
 }
 MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
+MAGIC_CALL_TO = {"+15005550001": 21217, "+15005550002": 21214, "+15005550003": 21215, "+15005550004": 21216}
 TEST_SENDER = "+15005550006"
+EVENTS = ("initiated", "ringing", "answered", "completed")
+LONGEST_RING = 600  # seconds
 SHORTEST_LEAD, LONGEST_LEAD = timedelta(seconds=300), timedelta(days=35)  # error pages 35114 and 35115
 
 
 @dataclass(frozen=True)
 class Create:
-    """A valid request."""
+    """A valid request for a message."""
 
     to: str
     from_: str | None
@@ -35,6 +38,19 @@ class Create:
     status_callback: str | None
     validity: int
     scheduled: bool
+
+
+@dataclass(frozen=True)
+class Dial:
+    """A valid request for a call."""
+
+    to: str
+    from_: str
+    twiml: str
+    timeout: int
+    status_callback: str | None
+    status_callback_method: str
+    events: list[str]
 
 
 def validated(form: Mapping[str, str], config: SimulatorConfig, *, test: bool) -> Create:
@@ -61,6 +77,53 @@ def validated(form: Mapping[str, str], config: SimulatorConfig, *, test: bool) -
         validity=_validity(form.get("ValidityPeriod")),
         scheduled=_scheduled(form, service),
     )
+
+
+def validated_call(form: Mapping[str, str], events: Sequence[str], config: SimulatorConfig, *, test: bool) -> Dial:
+    """`events` are the values of StatusCallbackEvent. Raises TwilioError with the code that Twilio answers."""
+    to, from_, twiml = (form.get(name, "") for name in ("To", "From", "Twiml"))
+    if not to:
+        raise TwilioError(21201)
+    _check_caller(from_, config, test=test)
+    if not E164.fullmatch(to) or to == from_:
+        raise TwilioError(21211, to=to)
+    if to in MAGIC_CALL_TO:
+        raise TwilioError(MAGIC_CALL_TO[to], to=to)
+    if form.get("Url") or not twiml:  # with both, Twilio would fetch the Url
+        raise TwilioError(21205)
+    if len(twiml) > 4000:
+        raise TwilioError(32018)
+    method = form.get("StatusCallbackMethod", "POST").upper()
+    if method not in ("GET", "POST"):
+        raise TwilioError(21209)
+    if not set(events) <= set(EVENTS):
+        raise TwilioError(21626)
+    return Dial(
+        to=to,
+        from_=from_,
+        twiml=twiml,
+        timeout=_timeout(form.get("Timeout")),
+        status_callback=_callback(form.get("StatusCallback")),
+        status_callback_method=method,
+        events=list(events) or ["completed"],
+    )
+
+
+def _check_caller(from_: str, config: SimulatorConfig, *, test: bool) -> None:
+    if not from_:
+        raise TwilioError(21213)
+    if not E164.fullmatch(from_) or from_ == "+15005550001":
+        raise TwilioError(21212, from_=from_)
+    if from_ not in ((TEST_SENDER,) if test else config.senders):
+        raise TwilioError(21210, from_=from_)
+
+
+def _timeout(text: str | None) -> int:
+    if text is None:
+        return 60
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+        raise TwilioError(21208)
+    return min(int(text), LONGEST_RING)
 
 
 def _check_sender(to: str, from_: str | None, service: str | None, config: SimulatorConfig, *, test: bool) -> None:

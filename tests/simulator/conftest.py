@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from twilio.rest import Client
 
+from tests.simulator.calling import Calls
 from tests.simulator.harness import Api, Process, Receiver, browser, new_number, official
 
 TEST_ACCOUNT = ("AC" + "7e" * 16, "token-of-the-test-credentials")
@@ -63,3 +64,9 @@ def number() -> str:
 def library(process: Process) -> Client:
     """The official library."""
     return official(process.url)
+
+
+@pytest.fixture(scope="session")
+def calls(simulator: Api) -> Calls:
+    """The calls of the simulator that most tests share."""
+    return Calls(simulator)

@@ -18,6 +18,7 @@ import httpx
 from aiohttp import web
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ SERVICE = "MG" + "b2" * 16
 OPERATIONS_SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1vcGVyYXRvcnM"
 BASE = f"/2010-04-01/Accounts/{ACCOUNT}"
 MESSAGES = f"{BASE}/Messages.json"
+CALLS = f"{BASE}/Calls.json"
 
 _numbers = itertools.count(2_025_550_100)
 _paths = itertools.count(1)
@@ -186,13 +188,22 @@ class Call:
     at: float
 
 
+def genuine(call: Call, url: str | None = None) -> bool:
+    """What Twilio's own validator says, over the URL as it arrived unless another is given."""
+    return bool(
+        RequestValidator(TOKEN).validate(url or call.url, call.form, call.headers.get("X-Twilio-Signature", ""))
+    )
+
+
 class Receiver:
-    """Takes status callbacks; answers each path as told, else with 204."""
+    """Takes Twilio's requests; answers each path as told, else with 204."""
 
     def __init__(self) -> None:
         self.calls: dict[str, list[Call]] = {}
         self.answers: dict[str, list[int | float]] = {}
         """By path: HTTP statuses, or seconds (a float) to wait before 204."""
+        self.documents: dict[str, list[str]] = {}
+        """By path: TwiML that is answered with 200, before any of the answers."""
         self._runner: web.AppRunner | None = None
         self.base = ""
 
@@ -214,6 +225,12 @@ class Receiver:
         path = f"/status/{next(_paths)}"
         self.answers[path] = list(answers)
         return self.base + path
+
+    def action(self, *documents: str) -> str:
+        """A URL of its own that answers with TwiML."""
+        url = self.address()
+        self.documents[httpx.URL(url).path] = [f"<Response>{one}</Response>" for one in documents]
+        return url
 
     def at(self, url: str) -> list[Call]:
         return self.calls.get(httpx.URL(url).path, [])
@@ -239,6 +256,8 @@ class Receiver:
             at=time.monotonic(),
         )
         self.calls.setdefault(request.path, []).append(call)
+        if documents := self.documents.get(request.path):
+            return web.Response(text=documents.pop(0), content_type="text/xml")
         answers = self.answers.get(request.path, [])
         answer = answers.pop(0) if answers else 204
         if isinstance(answer, float):

@@ -5,17 +5,9 @@ import re
 
 import httpx
 import pytest
-from twilio.request_validator import RequestValidator
 
 from simulator.callbacks import Overrides, signature
-from tests.simulator.harness import ACCOUNT, SENDER, SERVICE, TOKEN, Api, Call, Receiver, free_port, until
-
-
-def genuine(call: Call, url: str | None = None) -> bool:
-    """What Twilio's own validator says, over the URL as it arrived unless another is given."""
-    return bool(
-        RequestValidator(TOKEN).validate(url or call.url, call.form, call.headers.get("X-Twilio-Signature", ""))
-    )
+from tests.simulator.harness import ACCOUNT, SENDER, SERVICE, Api, Call, Receiver, free_port, genuine, until
 
 
 async def test_a_text_from_a_number_has_no_callback_for_queued(simulator: Api, receiver: Receiver, number: str) -> None:
