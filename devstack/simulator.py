@@ -19,6 +19,7 @@ def serve(settings: Settings) -> None:
             verify_services=(settings.verify_service_sid,) if settings.verify_service_sid else (),
             database=settings.data_dir / "simulator.db",
             port=settings.simulator_port,
+            inbound_url=f"{settings.base_url}/twilio/inbound",
             operations_webhook_secret=secret.get_secret_value() if secret else SIMULATOR_WEBHOOK_SECRET,
         )
     )

@@ -18,6 +18,7 @@ if __name__ == "__main__":
             messaging_services=(service,) if service else (),
             database=Path(database) if database else None,
             port=int(environment.get("SIMULATOR_PORT", "8090")),
+            inbound_url=environment.get("SIMULATOR_INBOUND_URL"),
             operations_webhook_secret=environment.get("OPERATIONS_WEBHOOK_SECRET"),
         )
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
 
-from simulator import calls, control, operators, rest, verify
+from simulator import calls, control, inbound, operators, rest, verify
 from simulator.config import SimulatorConfig
 from simulator.errors import NotFound, TwilioError
 from simulator.network import Network
@@ -38,7 +38,7 @@ def create_simulator(config: SimulatorConfig) -> FastAPI:
     app.state.desk = operators.Desk(config.operations_webhook_secret)
     app.state.verifications = verify.Verifications()
     app.state.stopping = asyncio.Event()
-    for part in (rest, calls, verify, control, operators):
+    for part in (rest, calls, verify, control, inbound, operators):
         app.include_router(part.router)
     app.add_middleware(ExposeTransport)
 

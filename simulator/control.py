@@ -102,12 +102,14 @@ async def move(sid: str, wanted: Move, request: Request) -> Response:
 
 @router.get("/messages")
 async def messages(request: Request, to: str | None = None, since: datetime | None = None) -> list[dict[str, Any]]:
-    """Every text that was taken, with each callback and how it was answered."""
+    """Every text to a phone that was taken, with each callback and how it was answered."""
     store: Store = request.app.state.store
     return [
         message.record()
         for message in store.messages.values()
-        if (to is None or message.to == to) and (since is None or message.accepted_at >= since.timestamp())
+        if message.direction != "inbound"
+        and (to is None or message.to == to)
+        and (since is None or message.accepted_at >= since.timestamp())
     ]
 
 

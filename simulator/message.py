@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-FINAL = frozenset({"delivered", "undelivered", "failed", "canceled"})
+FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "received"})
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Message:
     status: str
     accepted_at: float
     """Seconds since the epoch, in real time."""
+    direction: str = "outbound-api"
     clock_offset: float = 0.0
     """By how many seconds the simulator's clock was wrong when it was created."""
     messaging_service_sid: str | None = None
@@ -56,14 +57,14 @@ class Message:
             "date_created": self._date(self.accepted_at),
             "date_sent": self._date(self.date_sent),
             "date_updated": self._date(self.date_updated or self.accepted_at),
-            "direction": "outbound-api",
+            "direction": self.direction,
             "error_code": self.error_code,
             "error_message": None,
             "from": None if unsent and self.messaging_service_sid else self.from_,
             "messaging_service_sid": self.messaging_service_sid,
             "num_media": "0",
             "num_segments": "0" if unsent else str(self.segments),
-            "price": "-0.00750" if self.status in ("delivered", "undelivered", "sent") else None,
+            "price": "-0.00750" if self.status in ("delivered", "undelivered", "sent", "received") else None,
             "price_unit": "USD",
             "sid": self.sid,
             "status": self.status,

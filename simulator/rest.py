@@ -65,6 +65,8 @@ async def create(account: str, test: Test, request: Request) -> Response:
     scenario = store.scenario(to)
     step = store.next_step(to) or Step(fault="none")
     await faults.before(step)
+    if store.opted_out(to, valid.service, valid.from_):
+        raise TwilioError(21610)
     if faults.harmless(step) and scenario.outcome == "refused":
         raise TwilioError(scenario.code or 21211, to=to, from_=valid.from_ or "")
     message = None

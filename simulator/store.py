@@ -1,4 +1,4 @@
-"""The messages, calls and scenarios, in memory and, where asked, in SQLite: they survive a kill -9."""
+"""The messages, calls, refusals and scenarios, in memory and, where asked, in SQLite: they survive a kill -9."""
 
 import json
 import sqlite3
@@ -18,6 +18,8 @@ class Store:
         self.calls: dict[str, Call] = {}
         self.scenarios: dict[str, Scenario] = {}
         self.requests: dict[str, int] = {}
+        self._opted_out: dict[str, set[str]] = {}
+        """By phone: the numbers and services that may not text it."""
         self.default = Scenario()
         self.clock_offset = 0.0
         if database is not None:
@@ -79,18 +81,33 @@ class Store:
         self.requests[number] = self.requests.get(number, 0) + 1
         self._keep("requests", number, str(self.requests[number]))
 
+    def opted_out(self, number: str, *senders: str | None) -> bool:
+        """Whether the phone has refused texts of one of these numbers and services."""
+        return not self._opted_out.get(number, set()).isdisjoint(senders)
+
+    def opt_out(self, number: str, *senders: str | None) -> None:
+        self._keep_opted_out(number, self._opted_out.get(number, set()) | {sender for sender in senders if sender})
+
+    def opt_in(self, number: str, *senders: str | None) -> None:
+        self._keep_opted_out(number, self._opted_out.get(number, set()) - set(senders))
+
     def reset(self) -> None:
         """Forgets everything."""
         self.messages.clear()
         self.calls.clear()
         self.scenarios.clear()
         self.requests.clear()
+        self._opted_out.clear()
         self.default = Scenario()
         self.clock_offset = 0.0
         self._sql.execute("DELETE FROM kept")
 
     def close(self) -> None:
         self._sql.close()
+
+    def _keep_opted_out(self, number: str, senders: set[str]) -> None:
+        self._opted_out[number] = senders
+        self._keep("opted out", number, json.dumps(sorted(senders)))
 
     def _keep(self, sort: str, name: str, text: str) -> None:
         # An update keeps the row's place, so that messages are read back in the order of their creation.
@@ -107,6 +124,8 @@ class Store:
                 self.messages[name] = Message(**fields)
             elif sort == "call":
                 self.calls[name] = Call.restored(json.loads(text))
+            elif sort == "opted out":
+                self._opted_out[name] = set(json.loads(text))
             elif sort == "requests":
                 self.requests[name] = int(text)
             elif name:

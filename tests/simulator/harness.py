@@ -66,11 +66,14 @@ def browser(url: str, auth: httpx.Auth | tuple[str, str] | None = None) -> httpx
 class Process:
     """`python -m simulator`, or the same server with a configuration that the environment has no word for."""
 
-    def __init__(self, folder: Path, *, database: Path | None = None, **config: Any) -> None:
+    def __init__(
+        self, folder: Path, *, database: Path | None = None, inbound: str | None = None, **config: Any
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._out = folder / f"simulator-{self.port}.log"
         self._database = database
+        self._inbound = inbound
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -90,6 +93,8 @@ class Process:
         }
         if self._database:
             environment["SIMULATOR_DATABASE"] = str(self._database)
+        if self._inbound:
+            environment["SIMULATOR_INBOUND_URL"] = self._inbound
         command = [sys.executable, "-m", "simulator"]
         if self._config:
             code = (
