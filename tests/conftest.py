@@ -17,7 +17,6 @@ from tests.world import (
     Phones,
     World,
     bootstrapped,
-    free_port,
     living,
     settings_for,
 )
@@ -93,7 +92,7 @@ async def world(stack: Stack, phones: Phones, data: Path) -> AsyncIterator[World
     """API and worker inside the tests; everything else as processes of its own."""
     settings = settings_for(
         data / "world",
-        port=free_port(),
+        port=stack.ports.api,  # where the simulator hands on what phones write
         temporal_address=f"127.0.0.1:{stack.ports.temporal}",
         temporal_ui_url=stack.ui_url,
         simulator_port=stack.ports.simulator,

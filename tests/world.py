@@ -62,6 +62,17 @@ class Phones:
     async def requests(self, phone: str) -> int:
         return (await self._http.get("/simulator/requests")).json().get(phone, 0)
 
+    async def calls(self, phone: str) -> list[dict[str, Any]]:
+        return (await self._http.get("/simulator/calls", params={"to": phone})).json()
+
+    async def press(self, sid: str, digits: str) -> None:
+        (await self._http.post(f"/simulator/calls/{sid}/press", json={"digits": digits})).raise_for_status()
+
+    async def reply(self, phone: str, body: str) -> dict[str, Any]:
+        """What a person writes back; how it was answered."""
+        answer = await self._http.post(f"/simulator/phones/{phone}/reply", json={"body": body})
+        return answer.raise_for_status().json()
+
     async def requested(self) -> dict[str, int]:
         """How many texts were asked for, by recipient."""
         return (await self._http.get("/simulator/requests")).json()

@@ -230,3 +230,124 @@ async def test_one_phone_gets_no_more_alerts_than_its_caps_allow_and_the_others_
     assert details == ["RECIPIENT_CAPS: this phone has had 2/1m already"]
     for event in events:
         await acknowledge(world, event)
+
+
+async def until_called(world: World, phone: str, seconds: float = 20) -> dict[str, Any]:
+    async with asyncio.timeout(seconds):
+        while not (calls := await world.phones.calls(phone)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return calls[0]
+
+
+async def is_acknowledged(world: World, event: dict[str, Any]) -> str:
+    story = await world.until(event["eventId"], lambda story: "acknowledged" in str(story["timeline"]))
+    return next(entry["detail"] for entry in story["timeline"] if entry["what"] == "acknowledged")
+
+
+@pytest.mark.parametrize("reply", ["1", "ACK", " ack ", "1.", "{code}", "ack {code}", "{code}!"])
+async def test_a_reply_acknowledges(world: World, reply: str) -> None:
+    first, second = phone_of(world), phone_of(world)
+    event = alert(world, first, second, acknowledgeWithinSeconds=60)
+    await post(world, event)
+    await until_texted(world, first)
+    answer = await world.phones.reply(first, reply.format(code=code_of(event["eventId"]).lower()))
+    assert answer["status"] == 200
+    assert "<Message>Acknowledged. Thank you.</Message>" in answer["twiml"]
+    assert await is_acknowledged(world, event) == f"reply from ***{first[-4:]}"
+    await world.outcome(event)
+    assert await texts(world, second) == []
+
+
+@pytest.mark.parametrize("reply", ["2", "acknowledge this!", "11", "XXXX", "thanks", "", "日本"])
+async def test_what_is_no_acknowledgement_is_none_and_gets_no_answer(world: World, reply: str) -> None:
+    event = alert(world, phone := phone_of(world), acknowledgeWithinSeconds=60)
+    await post(world, event)
+    await until_texted(world, phone)
+    answer = await world.phones.reply(phone, reply)
+    assert (answer["status"], answer["replies"]) == (200, [])
+    assert "acknowledged" not in str((await world.story(event["eventId"]))["timeline"])
+    await acknowledge(world, event)
+
+
+async def test_a_code_names_one_of_several_incidents(world: World) -> None:
+    phone = phone_of(world)
+    events = [alert(world, phone, acknowledgeWithinSeconds=60) for _ in range(2)]
+    for number, event in enumerate(events):
+        await post(world, event)
+        await until_texted(world, phone, number + 1)
+    await world.phones.reply(phone, code_of(events[0]["eventId"]))
+    await is_acknowledged(world, events[0])
+    assert "acknowledged" not in str((await world.story(events[1]["eventId"]))["timeline"])
+    await world.phones.reply(phone, "1")  # the latest that is still open
+    await is_acknowledged(world, events[1])
+
+
+async def test_somebody_elses_reply_acknowledges_nothing(world: World) -> None:
+    event = alert(world, phone := phone_of(world), acknowledgeWithinSeconds=60)
+    await post(world, event)
+    await until_texted(world, phone)
+    await world.phones.reply(phone_of(world), f"ACK {code_of(event['eventId'])}")
+    assert "acknowledged" not in str((await world.story(event["eventId"]))["timeline"])
+    await acknowledge(world, event)
+
+
+async def test_a_call_speaks_the_alert_and_a_key_acknowledges_it(world: World) -> None:
+    first, second = phone_of(world), phone_of(world)
+    await world.phones.behave(first, press="1", pace=20)
+    event = alert(world, first, second, channels=["voice"], acknowledgeWithinSeconds=60, locale="de")
+    await post(world, event)
+    assert await is_acknowledged(world, event) == f"key pressed on ***{first[-4:]}"
+    story = await world.until(event["eventId"], "delivered")
+    assert story["sid"].startswith("CA")
+    (call,) = await world.phones.calls(first)
+    assert call["spoken"][0].startswith("Dies ist ein Alarm.")
+    assert call["spoken"][-1] == "Danke. Sie haben übernommen."
+    await world.outcome(event)
+    assert await world.phones.calls(second) == []
+    assert (await world.http.get(f"/api/messages/{story['sid']}")).json()["eventId"] == event["eventId"]
+
+
+@pytest.mark.parametrize("call", ["busy", "no-answer", "failed"])
+async def test_who_is_not_reached_by_call_is_not_waited_for(world: World, call: str) -> None:
+    first, second = phone_of(world), phone_of(world)
+    await world.phones.behave(first, call=call, pace=50)
+    event = alert(world, first, second, channels=["voice"], acknowledgeWithinSeconds=7200)
+    await post(world, event)
+    await until_called(world, second)
+    await acknowledge(world, event)
+
+
+async def test_a_call_that_nobody_acknowledges_climbs_on(world: World) -> None:
+    first, second = phone_of(world), phone_of(world)
+    await world.phones.behave(first, press="5", pace=20)
+    event = alert(world, first, second, channels=["voice"], acknowledgeWithinSeconds=5)
+    await post(world, event)
+    await until_called(world, second)
+    assert (await world.phones.calls(first))[0]["spoken"][-1] == "It was not acknowledged."
+    await acknowledge(world, event)
+
+
+async def test_a_call_whose_answer_was_lost_is_found_and_not_made_again(world: World) -> None:
+    phone = phone_of(world)
+    await world.phones.behave(phone, create=[{"fault": "reset", "accept": True}], callbacks={"lose": "all"}, pace=20)
+    event = alert(world, phone, channels=["voice"], acknowledgeWithinSeconds=60)
+    await post(world, event)
+    await world.until(event["eventId"], lambda story: story["sid"] is not None if "sid" in story else False)
+    await acknowledge(world, event)
+    await world.outcome(event)
+    assert len(await world.phones.calls(phone)) == 1
+
+
+async def test_forged_keys_and_replies_get_403(world: World) -> None:
+    event = alert(world, phone := phone_of(world), acknowledgeWithinSeconds=60)
+    await post(world, event)
+    await until_texted(world, phone)
+    for path, form in (
+        (f"/twilio/key?eventId={event['eventId']}", {"CallSid": "CA" + "0" * 32, "Digits": "1", "To": phone}),
+        (f"/twilio/call-status?eventId={event['eventId']}", {"CallSid": "CA" + "0" * 32, "CallStatus": "completed"}),
+        ("/twilio/inbound", {"MessageSid": "SM" + "0" * 32, "From": phone, "Body": "1"}),
+    ):
+        answer = await world.http.post(path, data=form, headers={"X-Twilio-Signature": "forged"})
+        assert answer.status_code == 403
+    assert "acknowledged" not in str((await world.story(event["eventId"]))["timeline"])
+    await acknowledge(world, event)
