@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from bootstrap import BootstrapError, missing_search_attributes
 from carrier.errors import CarrierError
 from carrier.messages import Messages
+from carrier.verify import Verify
 from engine import connect, retention
 from settings import Settings
 from store.database import Database
@@ -46,6 +47,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield await _database(settings)
     yield await _twilio(settings)
+    yield await _verify(settings)
     try:
         client = await connect(settings, patient=False)
     except (RuntimeError, RPCError):
@@ -97,6 +99,11 @@ def _settings(settings: Settings) -> Iterable[Finding]:
         if settings.require_twilio_signature
         else Finding("signatures", warning, "not checked", "set REQUIRE_TWILIO_SIGNATURE=true")
     )
+    yield (
+        Finding("calls", good, "alerts are spoken too")
+        if settings.voice_from_number
+        else Finding("calls", warning, "no number to call from", "set TWILIO_VOICE_FROM_NUMBER for alerts by call")
+    )
     yield Finding(
         "PAYLOAD_KEYS", good, f"{len(settings.encryption_keys)}, {next(iter(settings.encryption_keys))} encrypts"
     )
@@ -134,6 +141,19 @@ async def _twilio(settings: Settings) -> Finding:
     finally:
         await messages.close()
     return Finding("Twilio", Verdict.GOOD, f"{where} accepts the credentials")
+
+
+async def _verify(settings: Settings) -> Finding:
+    if settings.verify_service_sid is None:
+        return Finding("Twilio Verify", Verdict.GOOD, "not used: TWILIO_VERIFY_SERVICE_SID is not set")
+    verify = Verify(settings, settings.verify_service_sid)
+    try:
+        await verify.check_service()
+    except CarrierError as error:
+        return Finding("Twilio Verify", Verdict.BAD, error.says, "check TWILIO_VERIFY_SERVICE_SID")
+    finally:
+        await verify.close()
+    return Finding("Twilio Verify", Verdict.GOOD, "the service is there")
 
 
 async def _namespace(client: Client, settings: Settings) -> Finding:

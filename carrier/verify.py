@@ -77,6 +77,13 @@ class Verify:
         except (TwilioException, ValueError, TypeError, AttributeError) as nonsense:
             raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
 
+    async def check_service(self) -> None:
+        """Raises CarrierError where there is no such service, or Twilio cannot be asked."""
+        try:
+            await self._service.fetch_async()
+        except (TwilioException, ValueError, TypeError) as nonsense:
+            raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
+
     async def close(self) -> None:
         await self._transport.close()
 

@@ -99,6 +99,13 @@ def service_of(service: str, request: Request) -> str:
     return service
 
 
+@router.get(SERVICE, dependencies=[Depends(service_of)])
+async def service(service: str, request: Request) -> Response:
+    config: SimulatorConfig = request.app.state.config
+    about = {"sid": service, "account_sid": config.account_sid, "friendly_name": "simulated", "code_length": 6}
+    return answer(about)
+
+
 @router.post(SERVICE + "/Verifications", dependencies=[Depends(service_of)])
 async def create(service: str, request: Request) -> Response:
     form = {name: str(value) for name, value in (await request.form()).items()}

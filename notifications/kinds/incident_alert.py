@@ -113,10 +113,10 @@ class IncidentAlert(Event):
     )
     spoken: ClassVar[Texts] = Texts(
         {
-            "en": "{name} This is an alert. Severity {severity}. {service}. {summary}",
-            "es": "{name} Esto es una alerta. Gravedad {severity}. {service}. {summary}",
-            "de": "{name} Dies ist ein Alarm. Schweregrad {severity}. {service}. {summary}",
-            "ja": "{name} アラートです。重大度 {severity}。{service}。{summary}",
+            "en": "{name} This is an alert. Severity {severity}. {service}. {summary}.",
+            "es": "{name} Esto es una alerta. Gravedad {severity}. {service}. {summary}.",
+            "de": "{name} Dies ist ein Alarm. Schweregrad {severity}. {service}. {summary}.",
+            "ja": "{name} アラートです。重大度 {severity}。{service}。{summary}。",
         }
     )
     more: ClassVar[Texts] = Texts(
@@ -174,7 +174,8 @@ class IncidentAlert(Event):
 
     def _words_spoken(self, contact: Contact) -> str:
         name = f"{contact.name}." if contact.name else ""
-        return self.spoken.say(self.locale, name=name, **self._words()).strip() + PRESS_1.say(self.locale)
+        words = self._words() | {"summary": self.summary.rstrip(" .。!")}
+        return self.spoken.say(self.locale, name=name, **words).strip() + PRESS_1.say(self.locale)
 
     def _words(self) -> dict[str, str]:
         return {"severity": self.severity.upper(), "service": self.service, "summary": self.summary}

@@ -54,7 +54,9 @@ def test_callers_may_say_how_it_climbs() -> None:
 
 def test_calls_speak_to_their_contact_and_name_the_key() -> None:
     spoken = [step.text for step in alert(rounds=1).plan(NOW).steps if step.channel is Channel.VOICE]
-    assert spoken[0] == ("Ada. This is an alert. Severity CRITICAL. checkout-api. 5xx over 5 % Press 1 to acknowledge.")
+    assert spoken[0] == (
+        "Ada. This is an alert. Severity CRITICAL. checkout-api. 5xx over 5 %. Press 1 to acknowledge."
+    )
     assert not spoken[1].startswith("Ada")
 
 
