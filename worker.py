@@ -30,6 +30,7 @@ from store.caps import SendLimits
 from store.cases import Cases
 from store.database import Database
 from store.ledger import Ledger
+from store.steps import StepRecords
 from store.timeline import Timeline
 from workflows import names
 from workflows.dispatch import Dispatch
@@ -72,7 +73,7 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
         yield Collaborators(
             deliver=Deliver(ledger, carriers, look_up, settings.allowed_countries),
             look_up=look_up,
-            steps=Steps(ledger, timeline, Alerts(database, ring), dispatch),
+            steps=Steps(ledger, StepRecords(database, ring), timeline, Alerts(database, ring), dispatch),
             webhooks=Webhooks(
                 timeline,
                 operators=_endpoint(settings.operations_webhook_url, settings.operations_webhook_secret),

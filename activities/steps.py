@@ -9,6 +9,7 @@ from notifications.notification import Admission, Digest, NotificationRequest, R
 from notifications.status import DeliveryStatus
 from store.alerts import Alerts
 from store.ledger import Ledger
+from store.steps import StepRecords
 from store.timeline import Entry, Timeline
 from workflows import names
 from workflows.dispatch import Dispatch
@@ -19,8 +20,11 @@ log = structlog.stdlib.get_logger("heliograph.steps")
 class Steps:
     """Each may be repeated: what was done is not done again."""
 
-    def __init__(self, ledger: Ledger, timeline: Timeline, alerts: Alerts, dispatch: Dispatch) -> None:
+    def __init__(
+        self, ledger: Ledger, records: StepRecords, timeline: Timeline, alerts: Alerts, dispatch: Dispatch
+    ) -> None:
         self._ledger = ledger
+        self._records = records
         self._timeline = timeline
         self._alerts = alerts
         self._dispatch = dispatch
@@ -28,7 +32,7 @@ class Steps:
     @activity.defn(name=names.TURN_TO)
     async def turn_to(self, request: NotificationRequest) -> None:
         """From now on the event is at this step. Raises SQLAlchemyError; retried."""
-        await self._ledger.turn_to(request)
+        await self._records.turn_to(request)
 
     @activity.defn(name=names.ADMIT)
     async def admit(self, request: NotificationRequest) -> Admission:
@@ -44,7 +48,7 @@ class Steps:
         assert request.storm is not None
         count = await self._alerts.close_digest(request)
         body = request.storm.text(count) if count else request.body
-        await self._ledger.reword(request.model_copy(update={"body": body}))
+        await self._records.reword(request.model_copy(update={"body": body}))
         if count == 0:
             resolved = Entry("canceled", detail="the incident was resolved meanwhile")
             await self._timeline.note(request.event_id, resolved, status=DeliveryStatus.CANCELED)
@@ -79,7 +83,7 @@ class Steps:
         """Cancels what is held about the same subject and is stale now. Raises SQLAlchemyError, RPCError; retried."""
         if request.subject_hash is None:
             return
-        for event_id in await self._ledger.held(request.subject_hash, request.supersedes, request.accepted_at):
+        for event_id in await self._records.held(request.subject_hash, request.supersedes, request.accepted_at):
             await self._cancel(event_id, f"superseded by {request.event_id}")
 
     async def _cancel(self, event_id: str, why: str) -> None:

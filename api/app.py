@@ -29,6 +29,7 @@ from store.database import Database
 from store.ledger import Ledger
 from store.limits import Limits
 from store.resends import Resends
+from store.steps import StepRecords
 from store.timeline import Timeline
 from workflows.dispatch import Dispatch
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.desk = Desk(
             dispatch,
             Ledger(database, ring),
+            StepRecords(database, ring),
             Timeline(database),
             drafting,
         )

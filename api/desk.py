@@ -21,6 +21,7 @@ from notifications.notification import NotificationRequest, Outcome
 from notifications.segments import Size, measure
 from notifications.status import DeliveryStatus
 from store.ledger import Ledger
+from store.steps import StepRecords
 from store.timeline import Record, Timeline
 from workflows import names, search_attributes
 from workflows.dispatch import Dispatch
@@ -71,11 +72,13 @@ class Desk:
         self,
         dispatch: Dispatch,
         ledger: Ledger,
+        records: StepRecords,
         timeline: Timeline,
         drafting: Drafting,
     ) -> None:
         self.dispatch = dispatch
         self._ledger = ledger
+        self._records = records
         self.timeline = timeline
         self.drafting = drafting
 
@@ -147,7 +150,7 @@ class Desk:
             return request
         try:
             async with asyncio.timeout(DATABASE_PATIENCE):
-                held = await self._ledger.held(request.subject_hash, request.supersedes, request.accepted_at)
+                held = await self._records.held(request.subject_hash, request.supersedes, request.accepted_at)
         except (SQLAlchemyError, OSError, TimeoutError):
             return request
         return request if held else request.model_copy(update={"supersedes": ()})

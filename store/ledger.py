@@ -4,7 +4,6 @@ A leg is claimed here before every POST. The workflow ID cannot guard alone: a R
 after the namespace's retention and a retried activity all run the send again, and find the claim.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +18,7 @@ from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
 from store.caps import SendLimits
 from store.database import Database, insert_or
+from store.event_rows import open_event, sealed_recipient
 from store.schema import legs, notifications
 from store.timeline import Entry, advance_status, append
 
@@ -59,56 +59,7 @@ class Ledger:
     async def open(self, request: NotificationRequest) -> None:
         """Writes down that the event was accepted; once, however often it is called."""
         async with self._database.write() as connection:
-            await self._open(connection, request, datetime.now(UTC))
-
-    async def turn_to(self, request: NotificationRequest) -> None:
-        """From now on the event is at this step: what SQL says of its status and recipient is the step's.
-
-        Nothing changes once the step's leg was claimed; repeats are harmless.
-        """
-        now = datetime.now(UTC)
-        leg = Leg(request=request, number=request.leg)
-        async with self._database.write() as connection:
-            await self._open(connection, request, now)
-            opened = await connection.execute(
-                insert_or(connection, legs)
-                .values(
-                    event_id=request.event_id,
-                    number=request.leg,
-                    state=LegState.RELEASED,
-                    claim="",
-                    claimed_at=now,
-                    looks=0,
-                    recipient_hash=request.recipient.hash,
-                    sealed_recipient=self._sealed(request),
-                )
-                .on_conflict_do_nothing()
-            )
-            row = (await connection.execute(select(legs.c.claim).where(*_is(leg)).with_for_update())).one()
-            if row.claim != "":
-                return
-            await connection.execute(
-                update(notifications)
-                .where(notifications.c.event_id == request.event_id)
-                .values(
-                    status=DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING,
-                    sid=None,
-                    error_code=None,
-                    held_until=request.not_before,
-                    first_leg=request.first_leg,
-                    recipient_hash=request.recipient.hash,
-                    masked_phone=request.recipient.masked,
-                    country=request.recipient.country,
-                    sealed_request=self._ring.encrypt_text(request.model_dump_json()),
-                    updated_at=now,
-                    **({} if request.escalated else {"escalated": None}),
-                )
-            )
-            if opened.rowcount == 1:
-                says = f"{request.channel} to {request.recipient.masked}"
-                await append(connection, request.event_id, Entry("step", at=now, detail=says))
-            if request.not_before is not None:
-                await append(connection, request.event_id, _held(request))
+            await open_event(connection, self._ring, request, datetime.now(UTC))
 
     async def claim(self, leg: Leg, claimant: str, attempt: int) -> Claim:
         """Claims a leg that was never posted, or was released; anything else is answered, not granted.
@@ -119,7 +70,7 @@ class Ledger:
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             await self._limits.lock(connection, leg)
-            await self._open(connection, leg.request, now)
+            await open_event(connection, self._ring, leg.request, now)
             values = {
                 "event_id": leg.request.event_id,
                 "number": leg.number,
@@ -128,7 +79,7 @@ class Ledger:
                 "claimed_at": now,
                 "looks": 0,
                 "recipient_hash": leg.request.recipient.hash,
-                "sealed_recipient": self._sealed(leg.request),
+                "sealed_recipient": sealed_recipient(self._ring, leg.request),
             }
             inserted = await connection.execute(insert_or(connection, legs).values(values).on_conflict_do_nothing())
             first = inserted.rowcount == 1 or await self._is_unclaimed(connection, leg)
@@ -144,26 +95,6 @@ class Ledger:
             if claim.granted:
                 await self._log_claim(connection, leg, attempt, now)
             return claim
-
-    async def reword(self, request: NotificationRequest) -> None:
-        """The event's text was fixed only now: a digest's."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(notifications)
-                .where(notifications.c.event_id == request.event_id)
-                .values(sealed_request=self._ring.encrypt_text(request.model_dump_json()))
-            )
-
-    async def held(self, subject_hash: str, kinds: Sequence[str], before: datetime) -> list[str]:
-        """The events about a subject, accepted before then, whose texts are held back."""
-        query = select(notifications.c.event_id).where(
-            notifications.c.subject_hash == subject_hash,
-            notifications.c.kind.in_(kinds),
-            notifications.c.status == DeliveryStatus.HELD,
-            notifications.c.accepted_at < before,
-        )
-        async with self._database.read() as connection:
-            return list((await connection.execute(query)).scalars())
 
     async def claim_after_look_up(self, leg: Leg, claimant: str, attempt: int) -> Claim:
         """Claims a leg in doubt once look-ups have not found it at Twilio."""
@@ -237,47 +168,6 @@ class Ledger:
         async with self._database.read() as connection:
             return (await connection.execute(select(legs.c.event_id).where(legs.c.sid == sid))).scalar()
 
-    async def _open(self, connection: AsyncConnection, request: NotificationRequest, now: datetime) -> None:
-        opened = await connection.execute(
-            insert_or(connection, notifications)
-            .values(
-                event_id=request.event_id,
-                kind=request.kind,
-                caller=request.caller,
-                content_hash=request.content_hash,
-                recipient_hash=request.recipient.hash,
-                masked_phone=request.recipient.masked,
-                country=request.recipient.country,
-                sealed_request=self._ring.encrypt_text(request.model_dump_json()),
-                status=DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING,
-                attempts=0,
-                duplicate_send=False,
-                held_until=request.not_before,
-                subject_hash=request.subject_hash,
-                first_leg=request.first_leg,
-                consent_at=request.consent_at,
-                accepted_at=request.accepted_at,
-                updated_at=now,
-            )
-            .on_conflict_do_nothing()
-        )
-        if opened.rowcount == 1:
-            await append(
-                connection,
-                request.event_id,
-                Entry("requested", at=request.accepted_at, detail=f"{request.kind} from {request.caller}"),
-            )
-            for detail in request.left_out:
-                await append(connection, request.event_id, Entry("left_out", at=request.accepted_at, detail=detail))
-            if request.not_before is not None:
-                await append(connection, request.event_id, _held(request))
-
-    def _sealed(self, request: NotificationRequest) -> str | None:
-        """Whoever is asked to take care of an incident is told of its end."""
-        if request.acknowledge_within is None:
-            return None
-        return self._ring.encrypt_text(request.recipient.model_dump_json())
-
     async def _is_unclaimed(self, connection: AsyncConnection, leg: Leg) -> bool:
         return (await connection.execute(select(legs.c.claim).where(*_is(leg)))).scalar() == ""
 
@@ -308,10 +198,6 @@ class Ledger:
         # A callback may have named the SID in the meantime; then the leg is accepted, whatever this attempt saw.
         await connection.execute(_row(leg).where(legs.c.sid.is_(None)).values(state=state, error_code=entry.error_code))
         await append(connection, leg.request.event_id, entry)
-
-
-def _held(request: NotificationRequest) -> Entry:
-    return Entry("held", detail=f"until {request.not_before:%Y-%m-%d %H:%M} UTC: {request.waits_for}")
 
 
 def _is(leg: Leg) -> tuple[Any, Any]:

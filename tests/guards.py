@@ -53,7 +53,7 @@ GUARDS = (
     ),
     Guard(
         "once: the callback wins the race against a pending retry",
-        "workflows/notification.py",
+        "workflows/text.py",
         "await workflow.wait_condition(lambda: delivery.done() or self._status.final)\n        if self._status.final:",
         "await workflow.wait_condition(lambda: delivery.done())\n        if not delivery.done():",
         "tests/workflow/test_paths.py::test_a_callback_ends_a_pending_retry",
@@ -109,7 +109,7 @@ GUARDS = (
     ),
     Guard(
         "never lost: a lost answer is asked after",
-        "workflows/notification.py",
+        "workflows/text.py",
         "            if self._sid is None:\n                await self._ask_carrier()\n",
         "",
         "tests/workflow/test_paths.py::test_a_lost_answer_without_callbacks_is_settled_by_looking",
@@ -124,7 +124,7 @@ GUARDS = (
     Guard(
         "escalates: what was not delivered is told",
         "workflows/notification.py",
-        "            await self._escalate(self._reason())\n",
+        "            await self._escalate(reason_for(self._status, self._sid))\n",
         "",
         "tests/workflow/test_paths.py::test_undelivered_is_escalated",
     ),

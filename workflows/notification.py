@@ -7,46 +7,31 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from notifications.escalation import reason_for
     from notifications.notification import (
         NOBODY,
         CarrierReport,
         EscalationReason,
-        Leg,
         Notice,
         NotificationRequest,
         Outcome,
         Role,
         Step,
     )
-    from notifications.operator_text import OperatorText
     from notifications.plan import Channel
-    from notifications.policy import Rung, WhenUnknown
-    from notifications.status import DeliveryStatus, advance
+    from notifications.policy import Rung
+    from notifications.status import DeliveryStatus
     from workflows import names, outside, search_attributes
-
-# When a lost answer is asked after, from the moment it was lost: Twilio's list lags.
-# Sooner where it is sent again then.
-ASK_AFTER = {
-    WhenUnknown.HOLD: (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2)),
-    WhenUnknown.RESEND: (timedelta(seconds=3), timedelta(seconds=10), timedelta(seconds=20)),
-}
-
-_FAILED_AS = {
-    names.REFUSED: DeliveryStatus.FAILED,
-    names.SUPPRESSED: DeliveryStatus.SUPPRESSED,
-    names.STALE: DeliveryStatus.EXPIRED,
-}
-
+    from workflows.text import Text, wait
 
 _TROUBLE = {EscalationReason.NOT_ACKNOWLEDGED: "Not acknowledged"}
 
 
 @workflow.defn(name="Notification")
-class Notification:
+class Notification(Text):
     """Sends one text (or call) and follows it until a final status, or until operators know.
 
     An event with several steps, reminders or a ladder, starts over with the next one: one run for each.
@@ -54,19 +39,11 @@ class Notification:
 
     @workflow.init
     def __init__(self, request: NotificationRequest) -> None:
-        self._request = request
-        self._leg = request.leg
+        super().__init__(request)
         self._next: NotificationRequest | None = None  # what it starts over with: another leg, step or time
-        self._status = DeliveryStatus.PENDING
-        self._sid: str | None = None
-        self._error_code: int | None = None
-        self._escalated = request.escalated
-        self._in_doubt = False  # a send has ended without telling what became of it
-        self._past_deadline = False
         self._released = False  # from here on it may be at Twilio
         self._acknowledged_by: str | None = None
         self._called_off = False  # no further steps
-        self._show("Waits to be sent.")
 
     @workflow.run
     async def run(self, request: NotificationRequest) -> Outcome:
@@ -125,7 +102,7 @@ class Notification:
         self._move(
             DeliveryStatus.HELD, f"Held until {admission.until:%H:%M:%S} UTC: the digest of what comes meanwhile."
         )
-        await _wait(lambda: self._status.final, admission.until - workflow.now(), "what comes meanwhile")
+        await wait(lambda: self._status.final, admission.until - workflow.now(), "what comes meanwhile")
         digest = await outside.close_digest(self._request)  # also of a canceled one: others must not fold into it
         if digest.count == 0:
             self._move(DeliveryStatus.CANCELED, "The incident was resolved meanwhile.")
@@ -140,7 +117,7 @@ class Notification:
                 self._move(DeliveryStatus.EXPIRED, f"{request.waits_for.capitalize()} end too late for it.")
             elif (pause := not_before - workflow.now()) > timedelta(0):
                 self._move(DeliveryStatus.HELD, f"Held until {not_before:%Y-%m-%d %H:%M} UTC: {request.waits_for}.")
-                await _wait(lambda: self._status.final, pause, request.waits_for)
+                await wait(lambda: self._status.final, pause, request.waits_for)
         self._released = True
 
     async def _follow(self) -> None:
@@ -154,18 +131,18 @@ class Notification:
         if self._request.acknowledge_within is not None:
             return  # the ladder is climbed
         if self._status not in (DeliveryStatus.DELIVERED, DeliveryStatus.SUPPRESSED):
-            await self._escalate(self._reason())
+            await self._escalate(reason_for(self._status, self._sid))
             await self._listen_on()
 
     async def _climb(self, until: datetime) -> None:
         """Waits for an acknowledgement as long as the text may have got through; operators are told in their turn."""
-        await _wait(lambda: self._taken_care_of or not self._reached, until - workflow.now(), "an acknowledgement")
+        await wait(lambda: self._taken_care_of or not self._reached, until - workflow.now(), "an acknowledgement")
         while not self._taken_care_of and self._request.steps and self._request.steps[0].channel is Channel.OPERATIONS:
             operators, *further = self._request.steps
             self._request = self._request.model_copy(update={"steps": tuple(further)})
             patience = operators.acknowledge_within if further else None
             await self._escalate(EscalationReason.NOT_ACKNOWLEDGED, lambda: self._taken_care_of, patience)
-            await _wait(lambda: self._taken_care_of, operators.acknowledge_within or timedelta(0), "an acknowledgement")
+            await wait(lambda: self._taken_care_of, operators.acknowledge_within or timedelta(0), "an acknowledgement")
 
     async def _go_on(self) -> None:
         """Takes the next step of the plan, if there is one and it is still needed."""
@@ -245,11 +222,6 @@ class Notification:
         return self._outcome()
 
     @property
-    def _settled(self) -> bool:
-        """Nothing more is to be waited for: a final status, or a send that nobody can tell the end of."""
-        return self._status.final or (self._in_doubt and self._sid is None)
-
-    @property
     def _climbs(self) -> bool:
         """Whether further steps are rungs of a ladder, which an acknowledgement stops."""
         return self._request.acknowledge_within is not None
@@ -262,82 +234,6 @@ class Notification:
     def _reached(self) -> bool:
         """Whether an acknowledgement may come of it."""
         return self._status in (DeliveryStatus.DELIVERED, DeliveryStatus.SENT)
-
-    async def _deadline(self) -> None:
-        await workflow.sleep(self._request.policy.deliver_within, summary=OperatorText("delivery deadline"))
-        self._past_deadline = True
-
-    async def _send(self) -> None:
-        """Sends; where nobody can tell what became of it, the kind's policy says whether it is sent once more."""
-        if await self._send_leg():
-            return
-        if self._request.policy.when_unknown is WhenUnknown.RESEND and not self._past_deadline:
-            self._leg += 1
-            self._show("It may not have been sent. Sending it once more.")
-            if await self._send_leg():
-                return
-        self._in_doubt = True
-
-    async def _send_leg(self) -> bool:
-        """Sends one leg and races the callback: a final status that comes first ends any retry that is pending.
-
-        False when nobody can tell whether Twilio has it.
-        """
-        delivery = outside.deliver(Leg(request=self._request, number=self._leg))
-        await workflow.wait_condition(lambda: delivery.done() or self._status.final)
-        if self._status.final:
-            delivery.cancel()
-            return True
-        try:
-            receipt = await delivery
-        except ActivityError as failure:
-            return await self._take_failure(failure)
-        self._sid = receipt.sid
-        self._move(DeliveryStatus.SENT, f"Twilio has it ({receipt.carrier_status}); waits for the handset.")
-        return True
-
-    async def _take_failure(self, failure: ActivityError) -> bool:
-        cause = failure.cause
-        kind = cause.type if isinstance(cause, ApplicationError) else None
-        if kind in _FAILED_AS:
-            assert isinstance(cause, ApplicationError)
-            self._error_code = next((code for code in cause.details if isinstance(code, int)), None)
-            self._move(_FAILED_AS[kind], cause.message)
-            return True
-        return await self._settle_unknown()
-
-    async def _settle_unknown(self) -> bool:
-        """The send ended and nobody said how: the callback tells, else the ledger and Twilio's list are asked."""
-        self._move(DeliveryStatus.UNKNOWN, "It may have been sent. Asking Twilio.")
-        for pause in ASK_AFTER[self._request.policy.when_unknown]:
-            await _wait(lambda: self._sid is not None or self._past_deadline, pause, "before asking Twilio")
-            if self._sid is None:
-                await self._ask_carrier()
-            if self._sid is not None or self._status.final:
-                return True
-            if self._past_deadline:
-                break
-        return False
-
-    async def _ask_carrier(self) -> None:
-        inquiry = await outside.ask_carrier(Leg(request=self._request, number=self._leg))
-        if inquiry is None:
-            return
-        if inquiry.report is not None:
-            self._take(inquiry.report)
-        elif not inquiry.posted:
-            self._move(DeliveryStatus.EXPIRED, "Twilio never took it, and it is too late now.")
-
-    def _take(self, report: CarrierReport) -> None:
-        self._sid = self._sid or report.sid
-        if self._status.final:
-            return  # the first final status stands; what comes after it is in the timeline
-        if report.status.final:
-            self._error_code = report.error_code
-        says = (
-            "The handset has it." if report.status is DeliveryStatus.DELIVERED else f"Twilio: {report.carrier_status}."
-        )
-        self._move(report.status, says)
 
     async def _escalate(
         self, reason: EscalationReason, over: Callable[[], bool] | None = None, patience: timedelta | None = None
@@ -368,7 +264,7 @@ class Notification:
         if (rest := self._until_next_step()) is not None:
             at_most = min(at_most, rest)
         if not self._status.final:
-            await _wait(lambda: self._status.final, at_most, "late callbacks")
+            await wait(lambda: self._status.final, at_most, "late callbacks")
         if self._status is DeliveryStatus.DELIVERED:
             for rung in self._request.policy.ladder[:1]:
                 await self._tell_operators(rung, EscalationReason.RECOVERED)
@@ -390,62 +286,6 @@ class Notification:
             leg=self._leg,
         )
         await outside.tell_operators(notice, rung)
-
-    def _reason(self) -> EscalationReason:
-        if self._status in (DeliveryStatus.UNDELIVERED, DeliveryStatus.CANCELED) or (
-            self._status is DeliveryStatus.FAILED and self._sid is not None
-        ):
-            return EscalationReason.NOT_DELIVERED
-        if self._status.final:
-            return EscalationReason.REFUSED
-        if self._status is DeliveryStatus.UNKNOWN:
-            return EscalationReason.UNKNOWN
-        return EscalationReason.SILENT if self._sid else EscalationReason.NOT_ACCEPTED
-
-    def _move(self, status: DeliveryStatus, says: str) -> None:
-        """Moves forward, never back, and shows it in Temporal's UI."""
-        moved = advance(self._status, status)
-        if moved is self._status:
-            return
-        self._status = moved
-        changes: list[SearchAttributeUpdate[Any]] = [search_attributes.STATUS.value_set(moved.value)]
-        if self._sid is not None:
-            changes.append(search_attributes.MESSAGE_SID.value_set(self._sid))
-        if self._error_code is not None:
-            changes.append(search_attributes.ERROR_CODE.value_set(self._error_code))
-        workflow.upsert_search_attributes(changes)
-        self._show(says)
-
-    def _show(self, says: str) -> None:
-        lines = [f"**{self._status.value}** – {says}", "", f"- to {self._request.recipient.masked}"]
-        if self._sid is not None:
-            lines.append(f"- Message SID `{self._sid}`")
-        if self._error_code is not None:
-            lines.append(
-                f"- Twilio error [{self._error_code}](https://www.twilio.com/docs/api/errors/{self._error_code})"
-            )
-        if self._escalated:
-            lines.append("- escalated to operators")
-        workflow.set_current_details("\n".join(lines))
-
-    def _outcome(self) -> Outcome:
-        return Outcome(
-            event_id=self._request.event_id,
-            status=self._status,
-            sid=self._sid,
-            error_code=self._error_code,
-            escalated=self._escalated,
-            leg=self._leg,
-            request_id=self._request.request_id,
-            content_hash=self._request.content_hash,
-        )
-
-
-async def _wait(condition: Callable[[], bool], at_most: timedelta, summary: str) -> None:
-    if at_most <= timedelta(0):
-        return
-    with suppress(TimeoutError):
-        await workflow.wait_condition(condition, timeout=at_most, timeout_summary=OperatorText(summary))
 
 
 def _broken(tasks: Iterable[asyncio.Task[None]]) -> bool:

@@ -1,7 +1,8 @@
 """Workflows that are under way during a redeploy carry on: today's code replays yesterday's histories.
 
-One history per path of test_paths.py. When a change is meant to alter the order of commands, guard it with
-workflow.patched, keep the old histories and record the new ones beside them (see conftest.py).
+One history per path of test_paths.py, and one per run of the paths of several steps. When a change is meant to alter
+the order of commands, guard it with workflow.patched, keep the old histories and record the new ones beside them (see
+conftest.py).
 """
 
 import ast
@@ -15,7 +16,7 @@ from temporalio.worker import Replayer
 
 from engine import data_converter
 from privacy.encryption import KeyRing
-from tests.workflow.conftest import HISTORIES
+from tests.workflow.conftest import HISTORIES, STEPS
 from tests.world import settings_for
 from workflows.notification import Notification
 
@@ -40,6 +41,11 @@ def test_every_path_has_its_history() -> None:
     paths = {node.name.removeprefix("test_") for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
     recorded = {re.sub(r"-[^-]*$", "", path.stem) for path in HISTORIES.glob("*.json")}
     assert paths <= recorded
+
+
+@pytest.mark.parametrize("path", sorted(STEPS))
+def test_every_path_of_several_steps_has_the_histories_of_its_runs(path: str) -> None:
+    assert list(HISTORIES.glob(f"{path.removeprefix('test_')}-*.json"))
 
 
 async def test_a_changed_order_of_commands_is_noticed(tmp_path: Path) -> None:

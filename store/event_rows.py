@@ -1,0 +1,63 @@
+"""An event's row: written once at acceptance, by whoever comes first."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifications.notification import NotificationRequest
+from notifications.status import DeliveryStatus
+from privacy.encryption import KeyRing
+from store.database import insert_or
+from store.schema import notifications
+from store.timeline import Entry, append
+
+
+async def open_event(connection: AsyncConnection, ring: KeyRing, request: NotificationRequest, now: datetime) -> None:
+    """Writes down that an event was accepted, within the caller's transaction; once, however often it is called."""
+    opened = await connection.execute(
+        insert_or(connection, notifications)
+        .values(
+            event_id=request.event_id,
+            kind=request.kind,
+            caller=request.caller,
+            content_hash=request.content_hash,
+            recipient_hash=request.recipient.hash,
+            masked_phone=request.recipient.masked,
+            country=request.recipient.country,
+            sealed_request=ring.encrypt_text(request.model_dump_json()),
+            status=DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING,
+            attempts=0,
+            duplicate_send=False,
+            held_until=request.not_before,
+            subject_hash=request.subject_hash,
+            first_leg=request.first_leg,
+            consent_at=request.consent_at,
+            accepted_at=request.accepted_at,
+            updated_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    if opened.rowcount == 1:
+        await append(
+            connection,
+            request.event_id,
+            Entry("requested", at=request.accepted_at, detail=f"{request.kind} from {request.caller}"),
+        )
+        for detail in request.left_out:
+            await append(connection, request.event_id, Entry("left_out", at=request.accepted_at, detail=detail))
+        if request.not_before is not None:
+            await append(connection, request.event_id, held_entry(request))
+
+
+def sealed_recipient(ring: KeyRing, request: NotificationRequest) -> str | None:
+    """Whoever is asked to take care of an incident is told of its end."""
+    if request.acknowledge_within is None:
+        return None
+    return ring.encrypt_text(request.recipient.model_dump_json())
+
+
+def held_entry(request: NotificationRequest) -> Entry:
+    """What it waits for, and until when."""
+    return Entry(
+        "held", at=request.accepted_at, detail=f"until {request.not_before:%Y-%m-%d %H:%M} UTC: {request.waits_for}"
+    )

@@ -1,0 +1,92 @@
+"""The steps of an event's plan, as SQL knows them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select, update
+
+from notifications.notification import NotificationRequest
+from notifications.status import DeliveryStatus
+from privacy.encryption import KeyRing
+from store.database import Database, insert_or
+from store.event_rows import held_entry, open_event, sealed_recipient
+from store.ledger import LegState
+from store.schema import legs, notifications
+from store.timeline import Entry, append
+
+
+class StepRecords:
+    """Which step an event is at, and what is held about a subject."""
+
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._database = database
+        self._ring = ring
+
+    async def turn_to(self, request: NotificationRequest) -> None:
+        """From now on the event is at this step: what SQL says of its status and recipient is the step's.
+
+        Nothing changes once the step's leg was claimed; repeats are harmless.
+        """
+        now = datetime.now(UTC)
+        async with self._database.write() as connection:
+            await open_event(connection, self._ring, request, now)
+            opened = await connection.execute(
+                insert_or(connection, legs)
+                .values(
+                    event_id=request.event_id,
+                    number=request.leg,
+                    state=LegState.RELEASED,
+                    claim="",
+                    claimed_at=now,
+                    looks=0,
+                    recipient_hash=request.recipient.hash,
+                    sealed_recipient=sealed_recipient(self._ring, request),
+                )
+                .on_conflict_do_nothing()
+            )
+            mine = (legs.c.event_id == request.event_id, legs.c.number == request.leg)
+            claim = (await connection.execute(select(legs.c.claim).where(*mine).with_for_update())).scalar_one()
+            if claim != "":
+                return
+            await connection.execute(
+                update(notifications)
+                .where(notifications.c.event_id == request.event_id)
+                .values(
+                    status=DeliveryStatus.HELD if request.not_before else DeliveryStatus.PENDING,
+                    sid=None,
+                    error_code=None,
+                    held_until=request.not_before,
+                    first_leg=request.first_leg,
+                    recipient_hash=request.recipient.hash,
+                    masked_phone=request.recipient.masked,
+                    country=request.recipient.country,
+                    sealed_request=self._ring.encrypt_text(request.model_dump_json()),
+                    updated_at=now,
+                    **({} if request.escalated else {"escalated": None}),
+                )
+            )
+            if opened.rowcount == 1:
+                says = f"{request.channel} to {request.recipient.masked}"
+                await append(connection, request.event_id, Entry("step", at=now, detail=says))
+            if request.not_before is not None:
+                await append(connection, request.event_id, held_entry(request))
+
+    async def reword(self, request: NotificationRequest) -> None:
+        """The event's text was fixed only now: a digest's."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(notifications)
+                .where(notifications.c.event_id == request.event_id)
+                .values(sealed_request=self._ring.encrypt_text(request.model_dump_json()))
+            )
+
+    async def held(self, subject_hash: str, kinds: Sequence[str], before: datetime) -> list[str]:
+        """The events about a subject, accepted before then, whose texts are held back."""
+        query = select(notifications.c.event_id).where(
+            notifications.c.subject_hash == subject_hash,
+            notifications.c.kind.in_(kinds),
+            notifications.c.status == DeliveryStatus.HELD,
+            notifications.c.accepted_at < before,
+        )
+        async with self._database.read() as connection:
+            return list((await connection.execute(query)).scalars())
