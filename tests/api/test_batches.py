@@ -135,7 +135,7 @@ def test_a_file_is_read_line_by_line(tmp_path: Path) -> None:
         ("", "must name the fields"),
         ("phone\n1\n", "must name the fields"),
         ("eventId\n1,2\n", "more cells"),
-        ("eventId\n\xff", ""),
+        ("eventId\n\xff", "events.csv"),
     ],
 )
 def test_what_is_no_such_file_is_told_in_a_line(tmp_path: Path, text: str, says: str) -> None:

@@ -1,10 +1,10 @@
 """Alerts against a crowd: they overtake a backlog, and a storm of them is two texts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import httpx
@@ -100,7 +100,7 @@ async def test_a_thousand_alerts_in_ten_seconds_are_two_texts_and_a_thousand_tra
         parts(tmp_path, storm_window_seconds=30) as (settings, client, phones),
         living(settings, client, phones) as world,
     ):
-        places, began = asyncio.Semaphore(50), monotonic()
+        places = asyncio.Semaphore(50)
 
         async def post(number: int) -> None:
             async with places:
@@ -108,16 +108,20 @@ async def test_a_thousand_alerts_in_ten_seconds_are_two_texts_and_a_thousand_tra
                 assert answer.status_code == 202
 
         await asyncio.gather(*(post(number) for number in range(ALERTS)))
-        took = monotonic() - began
         async with asyncio.timeout(90):
             while len(await phones.texts(ON_CALL)) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-        stories = [await world.story(f"alert-{number}") for number in range(ALERTS)]
         first, digest = (text["body"] for text in await phones.texts(ON_CALL))
+        stories = [await world.story(f"alert-{number}") for number in range(ALERTS)]
         assert first.startswith("CRITICAL checkout-api: it is on fire")
-        assert digest == f"CRITICAL checkout-api: and {ALERTS - 1} more alerts. Last: it is on fire", f"{took} s"
-        folded = [story for story in stories if story["status"] == "suppressed"]
-        assert len(folded) == ALERTS - 2
-        assert len({story["timeline"][-1]["detail"] for story in folded}) == 1
-        assert folded[0]["timeline"][-1]["detail"].startswith("folded into alert-")
+        told_of = Counter(
+            story["timeline"][-1]["detail"].removeprefix("folded into ")
+            for story in stories
+            if story["status"] == "suppressed"
+        )
+        # On a slow machine the window may end before all were posted; then the next digest tells of the others.
+        sender = next(story["eventId"] for story in stories if story["eventId"] in told_of and story.get("sid"))
+        assert digest == f"CRITICAL checkout-api: and {told_of[sender] + 1} more alerts. Last: it is on fire"
+        assert told_of.total() + len(told_of) + 1 == ALERTS
+        assert len(await phones.texts(ON_CALL)) == 2
         await world.http.post("/api/notifications/alert-0/acknowledge")
