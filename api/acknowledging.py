@@ -20,6 +20,8 @@ from workflows.dispatch import UPDATE_FAILURES, Dispatch
 # What a reply must be to acknowledge; with or without the code of one alert.
 _REPLY = re.compile(r"\W*(?:(?:1|ack|ok)\W*([a-z]{4})?|([a-z]{4}))\W*", re.IGNORECASE | re.ASCII)
 
+ADMITTED_WITHIN = 20  # tenths of a second
+
 log = structlog.stdlib.get_logger("heliograph.incidents")
 
 
@@ -34,6 +36,11 @@ class Acknowledging:
     async def by_caller(self, event_id: str, caller: str) -> Alert:
         """Raises Problem 404 for no alert, 409 for an incident that was resolved."""
         alert: Alert | None = await self._database(self._alerts.of(event_id))
+        for _ in range(ADMITTED_WITHIN):
+            if alert is not None or not await self._database(self._alerts.about_to_be(event_id)):
+                break
+            await asyncio.sleep(0.1)  # posted a moment ago
+            alert = await self._database(self._alerts.of(event_id))
         if alert is None:
             raise Problem(404, "not_found", "No alert of this ID is known.")
         if alert.state is AlertState.RESOLVED:

@@ -14,7 +14,7 @@ from notifications.storm import code_of
 from privacy.encryption import KeyRing
 from store.database import Database, insert_or
 from store.ledger import LegState
-from store.schema import alerts, incidents, legs
+from store.schema import alerts, incidents, legs, notifications
 from store.timeline import Entry, advance_status, append
 
 # A digest that has not gone by then is lost with its workflow; further alerts must not wait for it.
@@ -122,6 +122,12 @@ class Alerts:
         async with self._database.read() as connection:
             row = (await connection.execute(select(alerts).where(alerts.c.event_id == event_id))).first()
             return None if row is None else _alert(row)
+
+    async def about_to_be(self, event_id: str) -> bool:
+        """Whether the event was accepted, and nothing more has happened to it yet."""
+        query = select(notifications.c.status).where(notifications.c.event_id == event_id)
+        async with self._database.read() as connection:
+            return bool((await connection.execute(query)).scalar() == DeliveryStatus.PENDING)
 
     async def climbing(self, subject_hash: str) -> list[Alert]:
         """The alerts of an incident that nobody has acknowledged yet."""

@@ -117,6 +117,14 @@ async def test_an_acknowledgement_by_api_stops_the_ladder_and_is_seen_in_tempora
     assert await reasons(world, event) == []
 
 
+async def test_an_alert_that_was_posted_a_moment_ago_can_be_acknowledged(world: World) -> None:
+    event = alert(world, phone_of(world), other := phone_of(world))
+    await post(world, event)
+    assert (await acknowledge(world, event)).status_code == 200
+    await world.outcome(event)
+    assert await texts(world, other) == []
+
+
 async def test_what_is_no_alert_cannot_be_acknowledged(world: World) -> None:
     event = world.event()
     await world.post(event)
