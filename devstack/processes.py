@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -109,15 +109,24 @@ class Process:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Loopback ports that nobody listens on now, all different, and kept for the caller for a minute.
+
+    A port that was merely free a moment ago may be given to any outgoing connection before its server is up. So each
+    gets a connection that was closed on our side: while that one is in TIME-WAIT (60 s, RFC 9293 section 3.6.1), the
+    kernel gives the port to nobody by itself, and a server that asks for it by number (SO_REUSEADDR, as they all
+    do) gets it.
+    """
+    with ExitStack() as open_sockets:
+        ports = []
+        for _ in range(count):
+            server = open_sockets.enter_context(socket.socket())
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("127.0.0.1", 0))
+            server.listen(1)
+            ports.append(server.getsockname()[1])
+            with socket.create_connection(server.getsockname()):
+                server.accept()[0].close()  # the side that closes first keeps the port
+        return ports
 
 
 def listens(port: int) -> bool:

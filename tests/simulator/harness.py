@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+
+from devstack.processes import free_ports
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "AC" + "a1" * 16
@@ -42,9 +43,7 @@ def new_number() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 async def until(check: Callable[[], Awaitable[T]], timeout: float = 6.0) -> T:
