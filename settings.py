@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import time
+from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +23,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from notifications.caps import Cap, parse_caps
+from notifications.consent import ConsentRules, OptOutScope
 from notifications.quiet_hours import QuietHours
 
 # The account of the simulator: no secret, and no account of anyone's.
@@ -143,6 +144,10 @@ class Settings(BaseSettings):
     payload_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
     pii_hash_key: SecretStr | None = None
 
+    opt_out_scope: OptOutScope = OptOutScope.ALL
+    opt_out_reply: str = Field("You will get no more texts from us. Reply START to get them again.", max_length=320)
+    help_reply: str | None = Field(None, max_length=320)
+    consent_valid_days: int | None = Field(None, ge=1, le=36_500)
     allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
     quiet_hours: Annotated[QuietHours | None, NoDecode] = QuietHours(start=time(21), end=time(8))
     storm_window_seconds: int = Field(300, ge=5, le=86_400)
@@ -331,6 +336,15 @@ class Settings(BaseSettings):
     @property
     def from_number(self) -> str | None:
         return self.twilio_from_number or (SIMULATOR_FROM_NUMBER if self.simulated else None)
+
+    @property
+    def consent_rules(self) -> ConsentRules:
+        senders = (self.twilio_messaging_service_sid, self.from_number)
+        return ConsentRules(
+            scope=self.opt_out_scope,
+            senders=tuple(sender for sender in senders if sender),
+            valid_for=timedelta(days=self.consent_valid_days) if self.consent_valid_days else None,
+        )
 
     @property
     def voice_from_number(self) -> str | None:

@@ -28,10 +28,13 @@ from settings import Settings
 from store.alerts import Alerts
 from store.caps import SendLimits
 from store.cases import Cases
+from store.consents import Consents
 from store.database import Database
+from store.gate import Gate
 from store.ledger import Ledger
 from store.steps import StepRecords
 from store.timeline import Timeline
+from store.vault import Vault
 from workflows import names
 from workflows.dispatch import Dispatch
 from workflows.notification import Notification
@@ -66,16 +69,19 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
             stack.push_async_callback(carrier.close)
         carriers = {Channel.SMS: messages, Channel.VOICE: calls}
         ring = KeyRing(settings.encryption_keys)
-        ledger = Ledger(database, ring, SendLimits(settings.recipient_caps, settings.caller_budget))
+        vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
+        gate = Gate(vault, consents, SendLimits(settings.recipient_caps, settings.caller_budget))
+        ledger = Ledger(database, ring, gate)
         timeline = Timeline(database)
-        look_up = LookUp(ledger, timeline, carriers)
+        look_up = LookUp(ledger, timeline, vault, consents, carriers)
         dispatch = Dispatch(client)
         yield Collaborators(
             deliver=Deliver(ledger, carriers, look_up, settings.allowed_countries),
             look_up=look_up,
-            steps=Steps(ledger, StepRecords(database, ring), timeline, Alerts(database, ring), dispatch),
+            steps=Steps(ledger, StepRecords(database, ring), timeline, Alerts(database, ring), vault, dispatch),
             webhooks=Webhooks(
                 timeline,
+                vault,
                 operators=_endpoint(settings.operations_webhook_url, settings.operations_webhook_secret),
                 callers=_endpoint(settings.events_webhook_url, settings.events_webhook_secret),
                 ui=settings.temporal_ui_url,

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.look_up import LookUp
 from carrier.create import Carrier, Created
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
-from notifications.notification import Leg, Receipt
+from notifications.notification import Leg, Message, Receipt
 from notifications.plan import Channel
 from notifications.policy import WhenUnknown
 from notifications.status import DeliveryStatus
@@ -75,9 +75,10 @@ class Deliver:
             claim = await self._ledger.claim_after_look_up(leg, claimant, attempt)
         if not claim.granted:
             return await self._earlier_answer(leg, claim)
+        assert claim.message is not None
         await self._check(leg)
         await self._keep_quiet(leg)
-        return await self._post(leg, attempt)
+        return await self._post(leg, claim.message, attempt)
 
     async def _look_it_up(self, leg: Leg, claim: Claim) -> Receipt | None:
         try:
@@ -97,8 +98,8 @@ class Deliver:
 
     async def _earlier_answer(self, leg: Leg, claim: Claim) -> Receipt:
         """An earlier attempt, run or Reset has been here: its answer stands, and nothing is sent."""
-        if claim.exceeded is not None:
-            raise _failure(names.SUPPRESSED, f"{claim.exceeded}.")
+        if claim.forbidden is not None:
+            raise _failure(names.SUPPRESSED, f"Not sent: {claim.forbidden}.")
         if claim.sid is not None:
             return Receipt(sid=claim.sid, carrier_status=claim.carrier_status or "unknown")
         if claim.state is LegState.REFUSED:
@@ -132,11 +133,11 @@ class Deliver:
             await self._ledger.not_sent(leg, LegState.RELEASED, Entry("held", detail=says))
             raise _failure(names.HELD, f"Held: {says}.", retry_after=(opening - now).total_seconds())
 
-    async def _post(self, leg: Leg, attempt: int) -> Receipt:
+    async def _post(self, leg: Leg, message: Message, attempt: int) -> Receipt:
         request = leg.request
         started = monotonic()
         try:
-            created = await self._carriers[request.channel].create(leg)
+            created = await self._carriers[request.channel].create(leg, message)
         except CarrierError as error:
             seconds, known = monotonic() - started, error
             await self._write_down(lambda: self._took_down(leg, known, attempt, seconds))

@@ -8,16 +8,22 @@ from carrier.create import Carrier
 from carrier.errors import OutcomeUnknown, Refused
 from notifications.notification import CarrierReport, Inquiry, Leg, Receipt
 from notifications.plan import Channel
+from store.consents import Consents
 from store.ledger import Claim, Ledger, LegState
 from store.timeline import Entry, Timeline
+from store.vault import Erased, Vault
 from workflows import names
 
 
 class LookUp:
     """Asks the ledger first, then Twilio: by SID where it is known, else by what was sent to whom."""
 
-    def __init__(self, ledger: Ledger, timeline: Timeline, carriers: Mapping[Channel, Carrier]) -> None:
+    def __init__(
+        self, ledger: Ledger, timeline: Timeline, vault: Vault, consents: Consents, carriers: Mapping[Channel, Carrier]
+    ) -> None:
         self._ledger = ledger
+        self._vault = vault
+        self._consents = consents
         self._timeline = timeline
         self._carriers = carriers
 
@@ -57,6 +63,7 @@ class LookUp:
             status=report.status,
             error_code=report.error_code,
         )
+        await self._consents.learn(leg.request.event_id, leg.number, report.error_code, sender=None, sid=report.sid)
 
     async def settle(self, leg: Leg, row: Claim) -> Receipt | None:
         """The receipt of a leg in doubt, if Twilio has the message after all.
@@ -75,7 +82,11 @@ class LookUp:
 
     async def _find(self, leg: Leg, row: Claim) -> CarrierReport | None:
         request = leg.request
-        for report in await self._carriers[request.channel].find(leg, since=row.claimed_at):
+        try:
+            message = await self._vault.message(leg)
+        except Erased:
+            return None  # nobody can tell any more what was said to whom; a callback may
+        for report in await self._carriers[request.channel].find(message, since=row.claimed_at):
             if await self._timeline.event_of(report.sid) not in (None, request.event_id):
                 continue  # another event's text to the same person, word for word
             if await self._ledger.rivals(leg):

@@ -11,6 +11,7 @@ from store.alerts import Alerts
 from store.ledger import Ledger
 from store.steps import StepRecords
 from store.timeline import Entry, Timeline
+from store.vault import Erased, Vault
 from workflows import names
 from workflows.dispatch import Dispatch
 
@@ -21,8 +22,15 @@ class Steps:
     """Each may be repeated: what was done is not done again."""
 
     def __init__(
-        self, ledger: Ledger, records: StepRecords, timeline: Timeline, alerts: Alerts, dispatch: Dispatch
+        self,
+        ledger: Ledger,
+        records: StepRecords,
+        timeline: Timeline,
+        alerts: Alerts,
+        vault: Vault,
+        dispatch: Dispatch,
     ) -> None:
+        self._vault = vault
         self._ledger = ledger
         self._records = records
         self._timeline = timeline
@@ -47,12 +55,16 @@ class Steps:
         """Fixes what a digest says. Raises SQLAlchemyError; retried."""
         assert request.storm is not None
         count = await self._alerts.close_digest(request)
-        body = request.storm.text(count) if count else request.body
-        await self._records.reword(request.model_copy(update={"body": body}))
+        try:
+            storm = await self._vault.storm(request.storm)
+            reworded = await self._vault.reworded(request, storm.text(count)) if count else request
+        except Erased:
+            reworded = request  # the gate refuses it
+        await self._records.reword(reworded)
         if count == 0:
             resolved = Entry("canceled", detail="the incident was resolved meanwhile")
             await self._timeline.note(request.event_id, resolved, status=DeliveryStatus.CANCELED)
-        return Digest(count=count, body=body)
+        return Digest(count=count, body=reworded.body)
 
     @activity.defn(name=names.RESOLVE)
     async def resolve(self, request: NotificationRequest) -> list[Recipient]:

@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from notifications.causes import cause_of
 from notifications.notification import EscalationReason, Notice, Outcome
 from store.timeline import Entry, Timeline
+from store.vault import Erased, Vault
 from workflows import names
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
@@ -68,9 +69,17 @@ class Webhooks:
     """Posts, signs, and writes down that it did. Repeats carry the same id, so that receivers can drop them."""
 
     def __init__(
-        self, timeline: Timeline, *, operators: Endpoint | None, callers: Endpoint | None, ui: str, namespace: str
+        self,
+        timeline: Timeline,
+        vault: Vault,
+        *,
+        operators: Endpoint | None,
+        callers: Endpoint | None,
+        ui: str,
+        namespace: str,
     ) -> None:
         self._timeline = timeline
+        self._vault = vault
         self._operators = operators
         self._callers = callers
         self._ui = f"{ui}/namespaces/{namespace}/workflows"
@@ -91,7 +100,7 @@ class Webhooks:
                 self._operators,
                 _webhook_id(request.event_id, notice.leg, notice.reason),
                 f"notification.{kind}",
-                self._told(notice),
+                self._told(notice, await self._note_of(notice)),
             )
             detail = "operators' webhook took it"
         await self._timeline.note(
@@ -119,7 +128,13 @@ class Webhooks:
         )
         await self._timeline.note(outcome.event_id, Entry("told_caller", sid=outcome.sid))
 
-    def _told(self, notice: Notice) -> dict[str, Any]:
+    async def _note_of(self, notice: Notice) -> str | None:
+        try:
+            return notice.request.operator_note and await self._vault.open(notice.request.operator_note)
+        except Erased:
+            return None
+
+    def _told(self, notice: Notice, note: str | None) -> dict[str, Any]:
         request = notice.request
         what, do = _SAYS[notice.reason]
         told: dict[str, Any] = {
@@ -134,7 +149,7 @@ class Webhooks:
             "sid": notice.sid,
             "acceptedAt": request.accepted_at.isoformat(),
             "deliverWithinSeconds": int(notice.deadline.total_seconds()),
-            "operatorNote": request.operator_note,
+            "operatorNote": note,
             "workflow": f"{self._ui}/{request.event_id}",
         }
         if notice.error_code is not None:

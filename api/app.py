@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import batches, events, inbound, incidents, notifications, operations, problems, twilio, voice
+from api import batches, events, inbound, incidents, notifications, operations, problems, recipients, twilio, voice
 from api import verify as login_checks
 from api.access import Keys
 from api.acknowledging import Acknowledging
@@ -16,6 +16,7 @@ from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
 from api.limits import BodyLimit
+from api.opting_out import OptingOut
 from api.request_log import RequestLog
 from api.verify import Checks
 from carrier.signature import Signatures
@@ -25,12 +26,15 @@ from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
 from store.alerts import Alerts
 from store.cases import Cases
+from store.consents import Consents
 from store.database import Database
+from store.gate import Gate
 from store.ledger import Ledger
 from store.limits import Limits
 from store.resends import Resends
 from store.steps import StepRecords
 from store.timeline import Timeline
+from store.vault import Vault
 from workflows.dispatch import Dispatch
 
 log = structlog.stdlib.get_logger("heliograph.api")
@@ -63,14 +67,20 @@ def create_app(settings: Settings) -> FastAPI:
                 storm_window=timedelta(seconds=settings.storm_window_seconds),
             ),
         )
-        app.state.follow_up = FollowUp(dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting)
+        vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
+        app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
+        app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
+        app.state.follow_up = FollowUp(
+            dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting, vault
+        )
         app.state.acknowledging = Acknowledging(dispatch, Alerts(database, ring), KeyedHash(settings.hash_key))
         app.state.desk = Desk(
             dispatch,
-            Ledger(database, ring),
+            Ledger(database, ring, Gate(vault, consents)),
             StepRecords(database, ring),
             Timeline(database),
             drafting,
+            vault,
         )
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
         app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
@@ -90,9 +100,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.signatures = (
         Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
     )
+    app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
     problems.install(app)
     app.include_router(events.router())
-    for part in (batches, notifications, incidents, login_checks, twilio, voice, inbound, operations):
+    for part in (batches, notifications, incidents, recipients, login_checks, twilio, voice, inbound, operations):
         app.include_router(part.router)
     problems.describe(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})

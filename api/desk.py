@@ -23,6 +23,7 @@ from notifications.status import DeliveryStatus
 from store.ledger import Ledger
 from store.steps import StepRecords
 from store.timeline import Record, Timeline
+from store.vault import Vault
 from workflows import names, search_attributes
 from workflows.dispatch import Dispatch
 
@@ -75,7 +76,9 @@ class Desk:
         records: StepRecords,
         timeline: Timeline,
         drafting: Drafting,
+        vault: Vault,
     ) -> None:
+        self._vault = vault
         self.dispatch = dispatch
         self._ledger = ledger
         self._records = records
@@ -100,7 +103,7 @@ class Desk:
             if known is None:
                 raise
             return Taken(known, duplicate=True)  # it was in time when it came first
-        request = await self._superseding(request)
+        request = await self._vault.seal(await self._superseding(request))
         try:
             taken = await (self._start(request) if wait is None else self._start_and_wait(request, wait))
         except WorkflowAlreadyStartedError:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from api.problems import Problem
 from notifications import phone
+from notifications.confidential import Confidential
 from notifications.event import Event, NotNow
 from notifications.local_time import zones_of
 from notifications.notification import NOBODY, NotificationRequest, Recipient, Step
@@ -72,7 +73,7 @@ class Drafting:
         return self._hashes.of("content", json.dumps(content, sort_keys=True, separators=(",", ":")))
 
     def request(self, event: Event, caller: str) -> NotificationRequest:
-        """Raises Problem 400 when it is too late for the event."""
+        """Not sealed yet: it must not leave the process like this. Raises Problem 400 when it is too late for it."""
         now = datetime.now(UTC)
         try:
             plan = event.plan(now)
@@ -91,14 +92,14 @@ class Drafting:
             kind=event.kind,
             caller=caller,
             recipient=(first.recipient if first else None) or NOBODY,
-            body=first.body if first else economical(event.text()),
+            body=first.body if first else Confidential(economical(event.text())),
             policy=policy,
             content_hash=self.content_hash(event, caller),
             request_id=uuid.uuid4().hex,
             accepted_at=now,
             consent_at=event.consent_at,
             occurred_at=event.occurred_at,
-            operator_note=event.operator_note,
+            operator_note=Confidential(event.operator_note) if event.operator_note else None,
             report_to_caller=self._rules.report_to_callers,
             quiet_hours=quiet_hours,
             time_zones=zones,
@@ -114,7 +115,7 @@ class Drafting:
             supersedes=tuple(sorted(event.supersedes)),
             resolves=event.resolves,
             storm=event.storm(self._rules.storm_window),
-            content=_content(event, set()) if event.reschedulable else None,
+            content=Confidential(json.dumps(_content(event, set()))) if event.reschedulable else None,
         )
 
     def _zones(self, event: Event, plan: Plan) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ class Drafting:
         return Step(
             recipient=self._recipient(draft.phone) if draft.phone else None,
             channel=draft.channel,
-            body=draft.text,
+            body=Confidential(draft.text),
             not_before=draft.due,
             waits_for=draft.waits_for,
             acknowledge_within=draft.acknowledge_within,
@@ -135,7 +136,7 @@ class Drafting:
 
     def _recipient(self, number: str) -> Recipient:
         return Recipient(
-            phone=number,
+            phone=Confidential(number),
             masked=mask(number),
             country=phone.country_of(number),
             hash=self._hashes.of("recipient", number),

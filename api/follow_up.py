@@ -1,6 +1,7 @@
 """What happens to a notification after it was taken in: final statuses, second messages, an operator's orders."""
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +15,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.desk import DATABASE_PATIENCE, PATIENCE, what
 from api.drafting import Drafting
 from api.problems import Problem, Unavailable, invalid_request
+from notifications.confidential import Confidential
 from notifications.kinds import KINDS
 from notifications.notification import CarrierReport, EscalationReason, Notice, NotificationRequest
 from notifications.status import DeliveryStatus
 from store.cases import Case, Cases
 from store.resends import Refusal, Resends
 from store.timeline import Entry, Timeline
+from store.vault import Erased, Vault
 from workflows.dispatch import UPDATE_FAILURES, Dispatch
 
 log = structlog.stdlib.get_logger("heliograph.api")
@@ -29,8 +32,15 @@ class FollowUp:
     """Every method raises Unavailable when Temporal or the database cannot be reached."""
 
     def __init__(
-        self, dispatch: Dispatch, timeline: Timeline, cases: Cases, resends: Resends, drafting: Drafting
+        self,
+        dispatch: Dispatch,
+        timeline: Timeline,
+        cases: Cases,
+        resends: Resends,
+        drafting: Drafting,
+        vault: Vault,
     ) -> None:
+        self._vault = vault
         self._drafting = drafting
         self._dispatch = dispatch
         self._timeline = timeline
@@ -84,14 +94,14 @@ class FollowUp:
         kind = KINDS.get(case.request.kind)
         if kind is None or case.request.content is None:
             raise Problem(409, "not_reschedulable", f"An event of kind {case.request.kind} has no times of its own.")
-        content = {name: value for name, value in case.request.content.items() if name != "kind"}
+        content = await self._content(case.request.content)
         try:
             event = kind.model_validate(content | changes, by_name=True, by_alias=True)
         except ValidationError as invalid:
             raise invalid_request(invalid) from None
         anew = self._drafting.request(event, case.request.caller)
         # A repeat of the first post stays one: what it is compared with does not change.
-        anew = anew.model_copy(update={"content_hash": case.request.content_hash})
+        anew = await self._vault.seal(anew.model_copy(update={"content_hash": case.request.content_hash}))
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._dispatch.reschedule(anew)
@@ -112,6 +122,17 @@ class FollowUp:
             raise _too_late(failure) from None
         await self._note(event_id, Entry("canceled", detail=f"by {caller}"), status=outcome.status)
         return outcome.status
+
+    async def _content(self, sealed: Confidential) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(DATABASE_PATIENCE):
+                content: dict[str, Any] = json.loads(await self._vault.open(sealed))
+        except Erased:
+            raise Problem(409, "too_late", "The recipient was forgotten.") from None
+        except (SQLAlchemyError, OSError, TimeoutError):
+            raise Unavailable("The database") from None
+        del content["kind"]
+        return content
 
     async def _note(self, event_id: str, entry: Entry, status: DeliveryStatus | None = None) -> None:
         try:

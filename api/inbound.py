@@ -1,5 +1,6 @@
 """For Twilio when somebody has answered a text."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
@@ -8,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import FormData
 
 from api.acknowledging import Acknowledging
+from api.opting_out import OptingOut
 from api.problems import responses
 from api.twilio import read, twiml, verified
 from carrier.twiml import replies
+from notifications.opt_out import Wish, wish_of
 from privacy.masking import mask
 
 INBOUND_PATH = "/twilio/inbound"
@@ -26,14 +29,39 @@ class Inbound(BaseModel):
 
     sid: str = Field(alias="MessageSid", pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")
     from_: str = Field(alias="From", max_length=60)
+    to: str | None = Field(None, alias="To", max_length=60)
+    service: str | None = Field(None, alias="MessagingServiceSid", max_length=34)
+    opt_out_type: str | None = Field(None, alias="OptOutType", max_length=20)
     body: str = Field("", alias="Body", max_length=1600)
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """What people are answered where Twilio does not answer them."""
+
+    stopped: str
+    help: str | None
 
 
 @router.post(INBOUND_PATH, responses=responses(400, 403, 503))
 async def inbound(form: Annotated[FormData, Depends(verified)], request: Request) -> Response:
-    """A reply to an alert acknowledges it: `1`, `ACK`, or the code in the text. Answers TwiML."""
+    """STOP and its like are honoured at once, in a sentence too; START lifts it. A reply to an alert acknowledges it:
+    `1`, `ACK`, or the code in the text. Answers TwiML, with no reply where Twilio replies itself."""
     message = read(Inbound, form)
+    wish, twilio_answers = wish_of(message.body, message.opt_out_type)
+    if wish is not None:
+        return await _grant(wish, message, request, twilio_answers=twilio_answers)
     acknowledging: Acknowledging = request.app.state.acknowledging
     count = await acknowledging.by_reply(message.from_, message.body)
     log.info("message came in", sid=message.sid, sender=mask(message.from_), acknowledged=count)
     return twiml(replies("Acknowledged. Thank you." if count else None))
+
+
+async def _grant(wish: Wish, message: Inbound, request: Request, *, twilio_answers: bool) -> Response:
+    opting_out: OptingOut = request.app.state.opting_out
+    answers: Replies = request.app.state.replies
+    await opting_out.take(wish, message.from_, sender=message.service or message.to, sid=message.sid)
+    log.info("asked for", what=wish, sid=message.sid, sender=mask(message.from_))
+    if wish is Wish.HELP:
+        return twiml(replies(None if message.opt_out_type else answers.help))
+    return twiml(replies(answers.stopped if wish is Wish.STOP and not twilio_answers else None))

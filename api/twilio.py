@@ -16,8 +16,10 @@ from api.metrics import CALLBACKS, FORGED, SECOND_SIDS
 from api.problems import Problem, Unavailable, responses
 from carrier.messages import CALLBACK_PATH
 from carrier.signature import Signatures
+from notifications.consent import BLOCKED
 from notifications.notification import CarrierReport
 from notifications.status import DeliveryStatus, from_twilio
+from store.consents import Consents
 from store.timeline import Entry, Recorded
 
 router = APIRouter(tags=["twilio"])
@@ -35,6 +37,8 @@ class StatusCallback(BaseModel):
     sid: str = Field(alias="MessageSid", pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")
     carrier_status: str = Field(alias="MessageStatus", pattern=r"^[a-z_]{1,30}$")
     error_code: int | None = Field(None, alias="ErrorCode")
+    sender: str | None = Field(None, alias="From", max_length=60)
+    service: str | None = Field(None, alias="MessagingServiceSid", max_length=34)
 
     def report(self, leg: int) -> CarrierReport:
         return CarrierReport(
@@ -67,11 +71,14 @@ async def verified(request: Request) -> FormData:
 @router.post(CALLBACK_PATH, status_code=204, responses=responses(400, 403, 503))
 async def status_callback(form: Annotated[FormData, Depends(verified)], request: Request) -> Response:
     """Twilio tells what became of a message. Unordered, repeated, early or late: all are fine."""
-    await take(request, read(StatusCallback, form).report(leg_of(request)))
+    callback = read(StatusCallback, form)
+    # A toll-free STOP (30004) is told by the number that was sent from; other opt-outs may be of the service.
+    sender = callback.sender if callback.error_code == BLOCKED else callback.service or callback.sender
+    await take(request, callback.report(leg_of(request)), sender=sender)
     return Response(status_code=204)
 
 
-async def take(request: Request, report: CarrierReport) -> None:
+async def take(request: Request, report: CarrierReport, *, sender: str | None = None) -> None:
     """Writes a report down and hands it to its workflow. Raises Unavailable; then Twilio calls again."""
     desk: Desk = request.app.state.desk
     follow_up: FollowUp = request.app.state.follow_up
@@ -86,6 +93,8 @@ async def take(request: Request, report: CarrierReport) -> None:
         await follow_up.final_status(event_id, report.model_copy(update={"leg": leg}))
     if recorded is None:
         raise Unavailable("The database")  # Twilio calls again, and the timeline gets its entry
+    if event_id is not None:
+        await _learn(request, event_id, recorded.leg, report, sender)
     log.info(
         "callback",
         event_id=event_id,
@@ -114,6 +123,14 @@ async def _record(desk: Desk, event_id: str | None, report: CarrierReport) -> Re
         SECOND_SIDS.inc()
         log.error("a second message reports for one leg", event_id=event_id, sid=report.sid)
     return recorded
+
+
+async def _learn(request: Request, event_id: str, leg: int, report: CarrierReport, sender: str | None) -> None:
+    consents: Consents = request.app.state.consents
+    try:
+        await consents.learn(event_id, leg, report.error_code, sender=sender, sid=report.sid)
+    except (SQLAlchemyError, OSError):
+        raise Unavailable("The database") from None
 
 
 def read(model: type[Form], form: FormData) -> Form:

@@ -9,7 +9,7 @@ from carrier.client import connected
 from carrier.create import CALLBACK_OVERRIDES, Carrier, Created, created, named
 from carrier.errors import OutcomeUnknown, Refused
 from carrier.twiml import asks_for_key
-from notifications.notification import CarrierReport, Leg
+from notifications.notification import CarrierReport, Leg, Message
 from notifications.spoken import voice_of
 from notifications.status import DeliveryStatus, from_twilio_call
 from settings import Settings
@@ -31,15 +31,15 @@ class Calls(Carrier):
         self._base_url = settings.base_url
         self._from = settings.voice_from_number
 
-    async def create(self, leg: Leg) -> Created:
+    async def create(self, leg: Leg, message: Message) -> Created:
         """Has Twilio call. Speaks the text twice, then hangs up."""
         if self._from is None:
             raise Refused("There is no number to call from: set TWILIO_VOICE_FROM_NUMBER.")
         try:
             answer = await self._client.calls.create_with_http_info_async(
-                to=leg.request.recipient.phone,
+                to=message.to,
                 from_=self._from,
-                twiml=self._twiml(leg),
+                twiml=self._twiml(leg, message),
                 status_callback=named(self._base_url + CALL_STATUS_PATH, leg) + CALLBACK_OVERRIDES,
                 timeout=RINGS_FOR,
             )
@@ -59,11 +59,11 @@ class Calls(Carrier):
             raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
         return _report(call)
 
-    async def find(self, leg: Leg, *, since: datetime) -> list[CarrierReport]:
+    async def find(self, message: Message, *, since: datetime) -> list[CarrierReport]:
         """Those to the same number; what is spoken in a call stands nowhere in Twilio's list."""
         try:
             calls = await self._client.calls.list_async(
-                to=leg.request.recipient.phone, from_=self._from, limit=LOOK_AT_MOST, page_size=50
+                to=message.to, from_=self._from, limit=LOOK_AT_MOST, page_size=50
             )
         except (TwilioException, ValueError) as nonsense:
             raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
@@ -79,10 +79,10 @@ class Calls(Carrier):
     async def close(self) -> None:
         await self._transport.close()
 
-    def _twiml(self, leg: Leg) -> str:
+    def _twiml(self, leg: Leg, message: Message) -> str:
         locale = f"&locale={leg.request.locale}" if leg.request.locale else ""
         return asks_for_key(
-            leg.request.body,
+            message.body,
             language=voice_of(leg.request.locale),
             action=named(self._base_url + KEY_PATH, leg) + locale,
             timeout=WAITS_FOR_KEY,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from carrier.errors import OutcomeUnknown
-from notifications.notification import CarrierReport, Leg
+from notifications.notification import CarrierReport, Leg, Message
 
 # Twilio repeats a callback only when no connection was made; this asks for five tries on any failure.
 # (Webhook connection overrides. They stand in the fragment, which is neither sent nor signed.)
@@ -25,8 +25,8 @@ class Created:
 class Carrier(Protocol):
     """A way to a phone."""
 
-    async def create(self, leg: Leg) -> Created:
-        """Hands one leg to Twilio. Not idempotent: call it only with the leg claimed.
+    async def create(self, leg: Leg, message: Message) -> Created:
+        """Hands the message of one leg to Twilio. Not idempotent: call it only with the leg claimed.
 
         Raises:
             Refused, NotAccepted, ServerError, OutcomeUnknown.
@@ -38,7 +38,7 @@ class Carrier(Protocol):
         It may be missing for some time after it was created. Raises CarrierError.
         """
 
-    async def find(self, leg: Leg, *, since: datetime) -> list[CarrierReport]:
+    async def find(self, message: Message, *, since: datetime) -> list[CarrierReport]:
         """What a lost answer may have been about, created from `since` on, oldest first.
 
         The list lags behind, by seconds usually: an empty answer proves nothing. Raises CarrierError.

@@ -8,7 +8,7 @@ from twilio.base.exceptions import TwilioException
 from carrier.client import connected
 from carrier.create import CALLBACK_OVERRIDES, Carrier, Created, created, named
 from carrier.errors import OutcomeUnknown, Refused
-from notifications.notification import CarrierReport, Leg
+from notifications.notification import CarrierReport, Leg, Message
 from notifications.status import DeliveryStatus, from_twilio
 from settings import Settings
 
@@ -28,14 +28,13 @@ class Messages(Carrier):
         self._service = settings.twilio_messaging_service_sid
         self._from = settings.from_number
 
-    async def create(self, leg: Leg) -> Created:
+    async def create(self, leg: Leg, message: Message) -> Created:
         """Hands one text to Twilio, with what is left of its worth as validity period (whole seconds in 1..36000)."""
-        request = leg.request
         validity = leg.stale_at - datetime.now(UTC)
         try:
             answer = await self._client.messages.create_with_http_info_async(
-                to=request.recipient.phone,
-                body=request.body,
+                to=message.to,
+                body=message.body,
                 status_callback=named(self._callback_url, leg) + CALLBACK_OVERRIDES,
                 validity_period=min(max(int(validity.total_seconds()), 1), MAX_VALIDITY),
                 **self._sender(),
@@ -56,24 +55,25 @@ class Messages(Carrier):
             raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
         return _report(message)
 
-    async def find(self, leg: Leg, *, since: datetime) -> list[CarrierReport]:
+    async def find(self, message: Message, *, since: datetime) -> list[CarrierReport]:
         """Those to the same number with the same body."""
-        to, body = leg.request.recipient.phone, leg.request.body
         # By To and body, never by DateSent: a queued message has none and would be missed.
-        wanted: dict[str, Any] = {"to": to} | ({"from_": self._from} if self._from and not self._service else {})
+        wanted: dict[str, Any] = {"to": message.to}
+        if self._from and not self._service:
+            wanted["from_"] = self._from
         try:
-            messages = await self._client.messages.list_async(**wanted, limit=LOOK_AT_MOST, page_size=50)
+            listed = await self._client.messages.list_async(**wanted, limit=LOOK_AT_MOST, page_size=50)
         except (TwilioException, ValueError) as nonsense:
             raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
         found = [
-            message
-            for message in messages
-            if message.direction == "outbound-api"
-            and message.body in (body, TRIAL_PREFIX + body)
-            and message.date_created is not None
-            and message.date_created >= since - LOOK_BACK
+            one
+            for one in listed
+            if one.direction == "outbound-api"
+            and one.body in (message.body, TRIAL_PREFIX + message.body)
+            and one.date_created is not None
+            and one.date_created >= since - LOOK_BACK
         ]
-        return [_report(message) for message in sorted(found, key=lambda message: message.date_created)]
+        return [_report(one) for one in sorted(found, key=lambda one: one.date_created)]
 
     async def check_credentials(self) -> None:
         """Raises CarrierError where Twilio does not take them, or cannot be reached."""

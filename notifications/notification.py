@@ -1,11 +1,14 @@
 """What travels between the API, the workflow and its activities."""
 
+import json
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from notifications.confidential import Confidential
 from notifications.plan import Channel
 from notifications.policy import Policy
 from notifications.quiet_hours import QuietHours
@@ -17,16 +20,20 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+def _json(content: Any) -> Any:
+    return json.dumps(content) if isinstance(content, dict) else content  # as events had it that are under way
+
+
 class Recipient(_Message):
     """Who is texted. Only `masked`, `country` and `hash` may stand where it is not encrypted."""
 
-    phone: str
+    phone: Confidential
     masked: str
     country: str
     hash: str
 
 
-NOBODY = Recipient(phone="", masked="nobody", country="ZZ", hash="")
+NOBODY = Recipient(phone=Confidential(""), masked="nobody", country="ZZ", hash="")
 """Of an event whose recipients are not known (yet)."""
 
 
@@ -36,7 +43,7 @@ class Step(_Message):
     recipient: Recipient | None
     """None for operators."""
     channel: Channel
-    body: str
+    body: Confidential
     not_before: datetime | None = None
     waits_for: str = ""
     acknowledge_within: timedelta | None = None
@@ -50,7 +57,7 @@ class NotificationRequest(_Message):
     kind: str
     caller: str
     recipient: Recipient
-    body: str
+    body: Confidential
     policy: Policy
     content_hash: str
     """Keyed hash of the event's content: tells a repeat from another event under the same ID."""
@@ -59,7 +66,7 @@ class NotificationRequest(_Message):
     accepted_at: datetime
     consent_at: datetime | None
     occurred_at: datetime | None = None
-    operator_note: str | None = None
+    operator_note: Confidential | None = None
     report_to_caller: bool = False
     quiet_hours: QuietHours | None = None
     """Held back in them, at every attempt."""
@@ -94,8 +101,8 @@ class NotificationRequest(_Message):
     resolves: bool = False
     """Whether it ends the alerts about the subject."""
     storm: Storm | None = None
-    content: dict[str, Any] | None = None
-    """The event as it was posted, where it can be rescheduled."""
+    content: Annotated[Confidential | None, BeforeValidator(_json)] = None
+    """The event as it was posted, in JSON, where it can be rescheduled."""
 
     @property
     def stale_at(self) -> datetime:
@@ -136,6 +143,14 @@ class Leg(_Message):
     def stale_at(self) -> datetime:
         """From then on it is not sent any more."""
         return self.request.stale_at
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is handed to Twilio, in clear: never kept, never logged."""
+
+    to: str = field(repr=False)
+    body: str = field(repr=False)
 
 
 class Receipt(_Message):
@@ -225,7 +240,7 @@ class Digest(_Message):
 
     count: int
     """How many alerts it tells of; 0 when the incident was resolved meanwhile."""
-    body: str
+    body: Confidential
 
 
 class Outcome(_Message):

@@ -71,6 +71,14 @@ def country_of(e164: str) -> str:
     )
 
 
+def is_toll_free(number: str) -> bool:
+    """Whether it is a toll-free number; False for what is no number at all, such as a Messaging Service."""
+    try:
+        return bool(phonenumbers.number_type(phonenumbers.parse(number)) == PhoneNumberType.TOLL_FREE)
+    except NumberParseException:
+        return False
+
+
 def national_digits(e164: str) -> str:
     """The number without its country code."""
     return phonenumbers.national_significant_number(phonenumbers.parse(e164))

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.notification import NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
+from store.consents import add_evidence
 from store.database import insert_or
 from store.schema import notifications
 from store.timeline import Entry, append
@@ -38,6 +39,7 @@ async def open_event(connection: AsyncConnection, ring: KeyRing, request: Notifi
         .on_conflict_do_nothing()
     )
     if opened.rowcount == 1:
+        await add_evidence(connection, request)
         await append(
             connection,
             request.event_id,

@@ -4,7 +4,7 @@ A leg is claimed here before every POST. The workflow ID cannot guard alone: a R
 after the namespace's retention and a retried activity all run the send again, and find the claim.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -13,12 +13,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifications.notification import Leg, NotificationRequest
+from notifications.notification import Leg, Message, NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
-from store.caps import SendLimits
 from store.database import Database, insert_or
 from store.event_rows import open_event, sealed_recipient
+from store.gate import Gate
 from store.schema import legs, notifications
 from store.timeline import Entry, advance_status, append
 
@@ -44,17 +44,19 @@ class Claim:
     error_code: int | None = None
     looks: int = 0
     """How often it was looked up in vain since Twilio answered 5xx."""
-    exceeded: str | None = None
-    """The limit that forbids it; then it counts as refused."""
+    message: Message | None = None
+    """What is handed to Twilio; of a granted claim only."""
+    forbidden: str | None = None
+    """Why our own rules forbid it; then it counts as refused."""
 
 
 class Ledger:
     """Rows per event and leg, in the database that all workers and APIs share."""
 
-    def __init__(self, database: Database, ring: KeyRing, limits: SendLimits = SendLimits()) -> None:  # noqa: B008
+    def __init__(self, database: Database, ring: KeyRing, gate: Gate) -> None:
         self._database = database
         self._ring = ring
-        self._limits = limits
+        self._gate = gate
 
     async def open(self, request: NotificationRequest) -> None:
         """Writes down that the event was accepted; once, however often it is called."""
@@ -65,11 +67,11 @@ class Ledger:
         """Claims a leg that was never posted, or was released; anything else is answered, not granted.
 
         `claimant` names this one attempt (run and attempt number), so that a repeated call of the same attempt
-        is not granted twice either.
+        is not granted twice either. A claim that our own rules forbid is refused for good.
         """
         now = datetime.now(UTC)
         async with self._database.write() as connection:
-            await self._limits.lock(connection, leg)
+            await self._gate.lock(connection, leg)
             await open_event(connection, self._ring, leg.request, now)
             values = {
                 "event_id": leg.request.event_id,
@@ -87,23 +89,14 @@ class Ledger:
                 claim = Claim(granted=True, state=LegState.CLAIMED, claimed_at=now)
             else:
                 claim = await self._take_up(connection, leg, claimant, now, LegState.RELEASED)
-            if claim.granted and first and (limit := await self._limits.exceeded(connection, leg, now)):
-                await connection.execute(_row(leg).values(capped=True))
-                await self._settle(connection, leg, LegState.REFUSED, Entry("suppressed", at=now, detail=limit))
-                await advance_status(connection, leg.request.event_id, DeliveryStatus.SUPPRESSED)
-                return Claim(granted=False, state=LegState.REFUSED, claimed_at=now, exceeded=limit)
-            if claim.granted:
-                await self._log_claim(connection, leg, attempt, now)
-            return claim
+            return await self._pass(connection, leg, claim, attempt, now, first=first)
 
     async def claim_after_look_up(self, leg: Leg, claimant: str, attempt: int) -> Claim:
         """Claims a leg in doubt once look-ups have not found it at Twilio."""
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             claim = await self._take_up(connection, leg, claimant, now, LegState.IN_DOUBT)
-            if claim.granted:
-                await self._log_claim(connection, leg, attempt, now)
-            return claim
+            return await self._pass(connection, leg, claim, attempt, now, first=False)
 
     async def looked_in_vain(self, leg: Leg) -> int:
         """Counts a look-up that did not find a leg in doubt; how many there were since the last POST."""
@@ -149,6 +142,7 @@ class Ledger:
         async with self._database.write() as connection:
             await self._settle(connection, leg, LegState.REFUSED, entry)
             await advance_status(connection, leg.request.event_id, status, error_code=entry.error_code)
+            await self._gate.learn(connection, leg, entry.error_code)
 
     async def not_sent(self, leg: Leg, state: LegState, entry: Entry) -> None:
         """The attempt ended without an acceptance: `released`, `in_doubt` or `unknown`."""
@@ -167,6 +161,25 @@ class Ledger:
         """The event that a message belongs to."""
         async with self._database.read() as connection:
             return (await connection.execute(select(legs.c.event_id).where(legs.c.sid == sid))).scalar()
+
+    async def _pass(
+        self, connection: AsyncConnection, leg: Leg, claim: Claim, attempt: int, now: datetime, *, first: bool
+    ) -> Claim:
+        """A granted claim passes the gate in the same transaction: a STOP that came meanwhile wins."""
+        if not claim.granted:
+            return claim
+        message = await self._gate.message(connection, leg)
+        forbidden = await self._gate.refusal(connection, leg, now) if message else "the recipient was forgotten"
+        if forbidden is None and first:
+            forbidden = await self._gate.exceeded(connection, leg, now)
+        if forbidden is not None:
+            if first:
+                await connection.execute(_row(leg).values(capped=True))
+            await self._settle(connection, leg, LegState.REFUSED, Entry("suppressed", at=now, detail=forbidden))
+            await advance_status(connection, leg.request.event_id, DeliveryStatus.SUPPRESSED)
+            return Claim(granted=False, state=LegState.REFUSED, claimed_at=now, forbidden=forbidden)
+        await self._log_claim(connection, leg, attempt, now)
+        return replace(claim, message=message)
 
     async def _is_unclaimed(self, connection: AsyncConnection, leg: Leg) -> bool:
         return (await connection.execute(select(legs.c.claim).where(*_is(leg)))).scalar() == ""

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData()
 
@@ -49,7 +49,7 @@ notifications = Table(
     Column("recipient_hash", String(64), nullable=False),
     Column("masked_phone", String(20), nullable=False),
     Column("country", String(3), nullable=False),
-    Column("sealed_request", Text, nullable=False),  # phone and body are in it
+    Column("sealed_request", Text),  # phone and body are in it, once more under the recipient's key
     Column("status", String(20), nullable=False),
     Column("sid", String(34)),
     Column("error_code", Integer),
@@ -63,6 +63,7 @@ notifications = Table(
     Column("held_until", UtcDateTime),
     Column("subject_hash", String(64)),
     Column("first_leg", Integer, nullable=False, default=1),  # of the step that status and SID tell of
+    Column("story_purged_at", UtcDateTime),
     Index("notifications_by_recipient", "recipient_hash", "accepted_at"),
     Index("notifications_by_status", "status", "updated_at"),
     Index("notifications_by_subject", "subject_hash", "status"),
@@ -83,7 +84,10 @@ legs = Table(
     Column("recipient_hash", String(64)),
     Column("capped", Boolean, nullable=False, default=False),  # not sent, and counts for no cap
     Column("sealed_recipient", Text),  # of those who are told when the incident is resolved
+    Column("prefix_hash", String(64)),  # of the number without its last digits
+    Column("redacted_at", UtcDateTime),  # Twilio's own copy
     Index("legs_by_recipient", "recipient_hash", "claimed_at"),
+    Index("legs_by_prefix", "prefix_hash", "claimed_at"),
 )
 
 timeline = Table(
@@ -138,4 +142,60 @@ alerts = Table(
     Column("ended_by", String(120)),
     Column("at", UtcDateTime, nullable=False),
     Index("alerts_by_subject", "subject_hash", "state"),
+)
+
+# The recipients' keys. Who deletes a row has made unreadable all that was sealed with its key; so its backups must not
+# outlive the time in which somebody is to be forgotten (docs/privacy.md).
+recipients = Table(
+    "recipients",
+    metadata,
+    Column("recipient_hash", String(64), primary_key=True),
+    Column("key_id", String(40), nullable=False, unique=True),
+    Column("sealed_key", Text, nullable=False),
+    Column("sealed_phone", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("recipient_hash", String(64), nullable=False),
+    Column("reference", String(200), nullable=False),  # what it comes from; the same does not count twice
+    Column("purpose", String(40), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("source", String(100), nullable=False),
+    Column("wording", String(100)),
+    Column("recorded_by", String(100), nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("sender", String(40)),
+    Column("event_id", String(120)),
+    Index("consents_by_reference", "recipient_hash", "reference", unique=True),
+)
+
+# Who asked to be forgotten; applied again after a backup was restored.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("recipient_hash", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", String(40), nullable=False),
+    Column("finished_at", UtcDateTime),
+    Index("erasures_by_recipient", "recipient_hash", "at"),
+)
+
+# Prefixes to which so many numbers were texted in so short a time that it looks like pumping.
+holds = Table(
+    "holds",
+    metadata,
+    Column("prefix_hash", String(64), primary_key=True),
+    Column("country", String(3), nullable=False),
+    Column("masked_prefix", String(20), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("decision", String(10)),
+    Column("decided_by", String(40)),
+    Column("decided_at", UtcDateTime),
 )

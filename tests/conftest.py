@@ -12,6 +12,7 @@ from devstack.stack import TEMPORAL_FLAGS, Ports, Stack
 from engine import connect
 from store.database import Database
 from store.migrate import migrate
+from store.schema import metadata
 from tests.postgres import start
 from tests.world import (
     Phones,
@@ -61,8 +62,8 @@ async def database(request: pytest.FixtureRequest, data: Path, tmp_path: Path) -
         database = Database(request.getfixturevalue("postgres"))
         await migrate(database)
         async with database.write() as connection:
-            for table in ("timeline", "legs", "notifications", "counters", "alerts", "incidents"):
-                await connection.exec_driver_sql(f"DELETE FROM {table}")
+            for table in reversed(metadata.sorted_tables):
+                await connection.execute(table.delete())
     yield database
     await database.close()
 

@@ -159,8 +159,8 @@ GUARDS = (
     Guard(
         "storms: a phone gets no more than its caps",
         "store/ledger.py",
-        "if claim.granted and first and (limit := await self._limits.exceeded(connection, leg, now)):",
-        "if False and (limit := None):",
+        "        if forbidden is None and first:\n",
+        "        if False:\n",
         "tests/workflow/test_incidents.py"
         "::test_one_phone_gets_no_more_alerts_than_its_caps_allow_and_the_others_climb_on",
     ),
@@ -177,6 +177,20 @@ GUARDS = (
         "        if opening > now:\n",
         "        if False:\n",
         "tests/api/test_holding.py::test_a_text_that_was_late_into_the_night_waits_for_the_morning_too",
+    ),
+    Guard(
+        "not without consent: a STOP wins that comes while a text is held",
+        "store/gate.py",
+        "return await self.consents.why_not(connection, request.recipient.hash, request.policy.purpose, now)",
+        "return None",
+        "tests/workflow/test_consent.py::test_a_stop_wins_that_comes_while_a_text_is_held",
+    ),
+    Guard(
+        "not without consent: a captured START lifts nothing",
+        "store/consents.py",
+        '"reference": (reference or _reference(record))[:200],',
+        '"reference": f"{reference}{datetime.now(UTC)}",',
+        "tests/workflow/test_consent.py::test_a_captured_start_does_not_lift_a_later_stop",
     ),
     Guard(
         "escalates: a second message for one leg is told",

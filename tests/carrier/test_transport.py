@@ -10,7 +10,7 @@ import pytest
 from carrier.create import named
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
 from carrier.messages import Messages
-from notifications.notification import Leg
+from notifications.notification import Leg, Message
 from tests.drafts import request
 from tests.world import free_port, settings_for
 
@@ -42,7 +42,7 @@ def http(status: int, body: str = "", headers: str = "") -> Answer:
 
 
 async def create(messages: Messages) -> object:
-    return await messages.create(Leg(request=request()))
+    return await messages.create(Leg(request=request()), Message(to="+15558675310", body="hello"))
 
 
 async def failure(answer: Answer, tmp_path: Path) -> CarrierError:

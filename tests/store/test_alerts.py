@@ -8,15 +8,14 @@ import pytest
 from notifications.caps import parse_caps
 from notifications.notification import Leg, NotificationRequest, Role
 from notifications.storm import Storm
-from privacy.encryption import KeyRing
 from store.alerts import Alerts, AlertState
 from store.caps import SendLimits
 from store.database import Database
-from store.ledger import Ledger, LegState
+from store.ledger import LegState
 from store.timeline import Entry, Timeline
 from tests.drafts import recipient, request
+from tests.gates import RING, ledger_of
 
-RING = KeyRing({"test": b"0" * 32})
 WINDOW = timedelta(minutes=5)
 
 
@@ -32,7 +31,7 @@ def alert(number: int, *, weight: int = 3, subject: str = "fire", **fields: obje
 
 
 async def admitted(database: Database, alerts: Alerts, *requests: NotificationRequest) -> list[Role]:
-    ledger = Ledger(database, RING)
+    ledger = ledger_of(database)
     for one in requests:
         await ledger.open(one)
     return [admission.role for admission in await asyncio.gather(*(alerts.admit(one) for one in requests))]
@@ -72,7 +71,7 @@ async def test_other_subjects_and_graver_alerts_are_first(database: Database, al
 
 
 async def test_recovery_ends_all_and_names_those_who_were_alerted_each_once(database: Database, alerts: Alerts) -> None:
-    ledger = Ledger(database, RING)
+    ledger = ledger_of(database)
     await admitted(database, alerts, first := alert(1))
     await admitted(database, alerts, alert(2))
     for number, phone in ((1, "+15558675310"), (2, "+15550000002"), (3, "+15558675310")):
@@ -92,7 +91,7 @@ async def test_recovery_ends_all_and_names_those_who_were_alerted_each_once(data
 
 
 async def test_a_reply_means_the_latest_alert_or_the_one_of_the_code(database: Database, alerts: Alerts) -> None:
-    ledger = Ledger(database, RING)
+    ledger = ledger_of(database)
     for number in (1, 2):
         one = alert(number, subject=f"fire-{number}")
         await admitted(database, alerts, one)
@@ -110,11 +109,11 @@ async def test_a_reply_means_the_latest_alert_or_the_one_of_the_code(database: D
 
 
 async def test_of_many_alerts_at_once_one_phone_gets_as_many_as_its_cap(database: Database) -> None:
-    ledger = Ledger(database, RING, SendLimits(parse_caps("3/1m,100/1h")))
+    ledger = ledger_of(database, SendLimits(parse_caps("3/1m,100/1h")))
     requests = [request(event_id=f"alert-{number}", policy={"capped": True}) for number in range(20)]
     claims = await asyncio.gather(*(ledger.claim(Leg(request=one), "run/1", 1) for one in requests))
     assert [claim.granted for claim in claims].count(True) == 3
-    assert {claim.exceeded for claim in claims if not claim.granted} == {
+    assert {claim.forbidden for claim in claims if not claim.granted} == {
         "RECIPIENT_CAPS: this phone has had 3/1m already"
     }
     other = request("+15550000002", event_id="alert-other", policy={"capped": True})
@@ -123,7 +122,7 @@ async def test_of_many_alerts_at_once_one_phone_gets_as_many_as_its_cap(database
 
 
 async def test_a_try_after_429_does_not_count_twice(database: Database) -> None:
-    ledger = Ledger(database, RING, SendLimits(parse_caps("1/1m"), caller_budget=1))
+    ledger = ledger_of(database, SendLimits(parse_caps("1/1m"), caller_budget=1))
     leg = Leg(request=request(policy={"capped": True}))
     for attempt in (1, 2, 3):
         assert (await ledger.claim(leg, f"run/{attempt}", attempt)).granted
@@ -131,13 +130,13 @@ async def test_a_try_after_429_does_not_count_twice(database: Database) -> None:
 
 
 async def test_a_callers_budget_is_hard(database: Database) -> None:
-    ledger = Ledger(database, RING, SendLimits(caller_budget=2))
+    ledger = ledger_of(database, SendLimits(caller_budget=2))
     claims = [
         await ledger.claim(Leg(request=request(f"+1555000000{number}", event_id=f"order-{number}")), "run/1", 1)
         for number in range(3)
     ]
     assert [claim.granted for claim in claims] == [True, True, False]
-    assert claims[2].exceeded == "CALLER_BUDGET: shop has had 2 today"
+    assert claims[2].forbidden == "CALLER_BUDGET: shop has had 2 today"
     record = await Timeline(database).record("order-2")
     assert record is not None
     assert record.status == "suppressed"

@@ -6,19 +6,18 @@ import pytest
 
 from notifications.notification import CarrierReport, Leg, NotificationRequest
 from notifications.status import DeliveryStatus, from_twilio
-from privacy.encryption import KeyRing
 from store.database import Database
 from store.ledger import Ledger, LegState
 from store.timeline import Entry, Timeline
 from tests.drafts import request
+from tests.gates import RING, ledger_of
 
 SID, OTHER_SID = "SM" + "a" * 32, "SM" + "b" * 32
-RING = KeyRing({"test": b"0" * 32})
 
 
 @pytest.fixture
 def ledger(database: Database) -> Ledger:
-    return Ledger(database, RING)
+    return ledger_of(database)
 
 
 @pytest.fixture

@@ -1,0 +1,176 @@
+"""For those who keep consent, and answer to people for it."""
+
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.access import Caller
+from api.problems import Problem, Unavailable, responses
+from notifications import phone as phones
+from notifications.confidential import Confidential
+from notifications.consent import EVERY, ConsentRecord, ConsentStatus, opt_out, standing, why_not
+from notifications.fields import PastTimestamp, Printable, Timestamp
+from notifications.notification import Recipient
+from notifications.policy import Purpose
+from privacy.encryption import KeyedHash
+from privacy.masking import mask
+from store.consents import Consents
+from store.vault import Vault
+
+router = APIRouter(prefix="/api/recipients", tags=["recipients"])
+
+
+class Recorded(StrEnum):
+    """What callers may record; that a number is dead only the carrier can tell."""
+
+    GRANTED = "granted"
+    REVOKED = "revoked"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+
+class ConsentBody(_Body):
+    """What a person has agreed to, or taken back."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    status: Annotated[
+        Recorded,
+        Field(
+            description="`granted` or `revoked` consent for the purpose. `opted_out` is stronger than any consent, and "
+            "only START or `opted_in` lifts it (which does not lift Twilio's own block after STOP)."
+        ),
+    ]
+    purpose: Annotated[
+        Purpose | None, Field(description="Needed with `granted`; otherwise it may be left out for all purposes.")
+    ] = None
+    at: Annotated[PastTimestamp | None, Field(description="When he said so; now if it is left out.")] = None
+    source: Annotated[
+        Printable, Field(min_length=2, max_length=100, description="Where.", examples=["checkout form", "phone call"])
+    ]
+    wording: Annotated[
+        Printable | None,
+        Field(max_length=100, description="The version of the words that he agreed to.", examples=["terms-2026-03"]),
+    ] = None
+    expires_at: Annotated[Timestamp | None, Field(description="Until when it holds.")] = None
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.status is Recorded.GRANTED and self.purpose is None:
+            raise PydanticCustomError("purpose", "`granted` needs the purpose that was agreed to")
+        if self.expires_at is not None and self.expires_at <= (self.at or datetime.now(UTC)):
+            raise PydanticCustomError("expires_at", "`expiresAt` must be after `at`")
+        return self
+
+
+class ConsentEntry(_Body):
+    """One record of the ledger."""
+
+    status: ConsentStatus
+    purpose: Annotated[str, Field(description="`*` for all.")]
+    at: datetime
+    source: str
+    wording: str | None = None
+    expires_at: datetime | None = None
+    sender: str | None = None
+    event_id: str | None = None
+    recorded_by: str
+    recorded_at: datetime | None = None
+
+
+class ForPurpose(_Body):
+    """Whether he may be texted for one purpose."""
+
+    may_text: bool
+    why: Annotated[str | None, Field(description="Why not.")] = None
+    consent_at: datetime | None = None
+
+
+class Standing(_Body):
+    """What a recipient may be texted, and how that came about."""
+
+    phone: Annotated[str, Field(description="Masked.", examples=["***5310"])]
+    opted_out: bool
+    purposes: dict[Purpose, ForPurpose]
+    records: list[ConsentEntry]
+
+
+def _recipient(
+    request: Request, phone: Annotated[str, Path(description="In E.164.", examples=[phones.EXAMPLE], max_length=40)]
+) -> Recipient:
+    """The recipient of the path. Raises Problem 400."""
+    try:
+        number = phones.normalise(phone)
+    except phones.InvalidPhone as invalid:
+        detail = {"field": "phone", "problem": str(invalid), "code": "phone"}
+        raise Problem(400, "invalid_request", "The request is not valid.", details=[detail]) from None
+    hashes: KeyedHash = request.app.state.hashes
+    return Recipient(
+        phone=Confidential(number),
+        masked=mask(number),
+        country=phones.country_of(number),
+        hash=hashes.of("recipient", number),
+    )
+
+
+Named = Annotated[Recipient, Depends(_recipient)]
+
+
+@router.get("/{phone}/consent", responses=responses(400, 401, 503))
+async def consent(recipient: Named, request: Request, caller: Caller) -> Standing:
+    """What he has agreed to, and whether he may be texted now, for each purpose."""
+    return await _standing(request.app.state.consents, recipient)
+
+
+@router.put("/{phone}/consent", responses=responses(400, 401, 503))
+async def record(body: ConsentBody, recipient: Named, request: Request, caller: Caller) -> Standing:
+    """Adds to the ledger; nothing in it is ever changed. The same words for the same moment are one record."""
+    consents: Consents = request.app.state.consents
+    vault: Vault = request.app.state.vault
+    entry = ConsentRecord(
+        purpose=body.purpose or EVERY,
+        status=ConsentStatus(body.status),
+        at=body.at or datetime.now(UTC),
+        source=body.source,
+        recorded_by=caller,
+        wording=body.wording,
+        expires_at=body.expires_at,
+    )
+    await _database(vault.enrol([recipient]))
+    await _database(consents.add(recipient.hash, entry))
+    return await _standing(consents, recipient)
+
+
+async def _standing(consents: Consents, recipient: Recipient) -> Standing:
+    records: list[ConsentRecord] = await _database(consents.records(recipient.hash))
+    now, rules = datetime.now(UTC), consents.rules
+    purposes = {}
+    for purpose in Purpose:
+        why, counts = why_not(records, purpose, rules, now), standing(records, purpose)
+        granted = counts is not None and counts.status is ConsentStatus.GRANTED
+        at = counts.at if counts and granted else None
+        purposes[purpose] = ForPurpose(may_text=why is None, why=why, consent_at=at)
+    return Standing(
+        phone=recipient.masked,
+        opted_out=any(opt_out(records, purpose, rules) for purpose in Purpose),
+        purposes=purposes,
+        records=[ConsentEntry.model_validate(one, from_attributes=True) for one in records],
+    )
+
+
+async def _database(call: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await call
+    except (SQLAlchemyError, OSError, TimeoutError):
+        raise Unavailable("The database") from None

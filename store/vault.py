@@ -1,0 +1,168 @@
+"""The recipients' keys, and what they seal. To forget a recipient is to delete his row here."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifications.confidential import Confidential
+from notifications.notification import Leg, Message, NotificationRequest, Recipient
+from notifications.storm import Storm
+from privacy.encryption import KeyRing
+from privacy.sealing import RecipientKey, Token, seal_without_recipient, token, tokens
+from store.database import Database, insert_or
+from store.schema import recipients
+
+PATIENCE = 1.5  # seconds for the database, while a caller waits
+
+log = structlog.stdlib.get_logger("heliograph.vault")
+
+
+class Erased(Exception):
+    """The recipient was forgotten: the key that would open it is destroyed."""
+
+
+class Vault:
+    """Seals what an event says to whom, and opens it for the one moment in which it is handed to Twilio."""
+
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._database = database
+        self._ring = ring
+
+    async def seal(self, request: NotificationRequest) -> NotificationRequest:
+        """The request with every number and every text sealed, each under its recipient's key; other texts of the
+        event under the first one's.
+
+        Where the database is away they are sealed under PAYLOAD_KEYS: an event is not refused for that.
+        """
+        everyone = {one.hash: one for one in (request.recipient, *(step.recipient for step in request.steps)) if one}
+        keys = await self._keys(one for one in everyone.values() if one.phone)
+        steps = tuple(
+            step.model_copy(
+                update={
+                    "recipient": self._sealed_recipient(step.recipient, keys) if step.recipient else None,
+                    "body": self._seal(step.recipient, step.body, keys),
+                }
+            )
+            for step in request.steps
+        )
+        first = request.recipient
+        storm = request.storm and request.storm.model_copy(
+            update={
+                "alone": self._seal(first, request.storm.alone, keys),
+                "digest": tuple(self._seal(first, part, keys) for part in request.storm.digest),
+            }
+        )
+        return request.model_copy(
+            update={
+                "recipient": self._sealed_recipient(first, keys),
+                "body": self._seal(first, request.body, keys),
+                "steps": steps,
+                "storm": storm,
+                "operator_note": request.operator_note and self._seal(first, request.operator_note, keys),
+                "content": request.content and self._seal(first, request.content, keys),
+            }
+        )
+
+    async def reworded(self, request: NotificationRequest, body: str) -> NotificationRequest:
+        """The request with another text, sealed as the number is. Raises SQLAlchemyError, Erased."""
+        async with self._database.read() as connection:
+            number = token(request.recipient.phone)
+            key = await self._key(connection, number) if number and number.of_recipient else None
+        sealed = key.seal(body) if key else seal_without_recipient(self._ring, body)
+        return request.model_copy(update={"body": sealed})
+
+    async def message(self, leg: Leg, connection: AsyncConnection | None = None) -> Message:
+        """What is handed to Twilio for a leg. Raises Erased, SQLAlchemyError."""
+        to, body = await self.open_all((leg.request.recipient.phone, leg.request.body), connection)
+        return Message(to=to, body=body)
+
+    async def storm(self, storm: Storm) -> Storm:
+        """Raises Erased, SQLAlchemyError."""
+        alone, *digest = await self.open_all((storm.alone, *storm.digest))
+        return storm.model_copy(update={"alone": alone, "digest": tuple(digest)})
+
+    async def open(self, text: str) -> str:
+        """Raises Erased, SQLAlchemyError."""
+        return (await self.open_all((text,)))[0]
+
+    async def open_all(self, texts: Iterable[str], connection: AsyncConnection | None = None) -> list[str]:
+        """Each text opened; one that was never sealed as it is. Raises Erased, SQLAlchemyError."""
+        if connection is not None:
+            return [await self._open(connection, text) for text in texts]
+        async with self._database.read() as reading:
+            return [await self._open(reading, text) for text in texts]
+
+    async def open_within(self, text: str) -> str:
+        """A text with every sealed one in it opened that can be; what was erased stays sealed."""
+        async with self._database.read() as connection:
+            for written, one in tokens(text).items():
+                try:
+                    text = text.replace(written, await self._open_token(connection, one))
+                except Erased:
+                    continue
+        return text
+
+    async def _open(self, connection: AsyncConnection, text: str) -> str:
+        one = token(text)
+        return text if one is None else await self._open_token(connection, one)
+
+    async def _open_token(self, connection: AsyncConnection, one: Token) -> str:
+        if not one.of_recipient:
+            return self._ring.decrypt(one.key_id, one.sealed).decode()
+        return (await self._key(connection, one)).open(one)
+
+    async def _key(self, connection: AsyncConnection, one: Token) -> RecipientKey:
+        query = select(recipients.c.sealed_key).where(recipients.c.key_id == one.key_id)
+        if (sealed := (await connection.execute(query)).scalar()) is None:
+            raise Erased("The recipient was forgotten.")
+        return RecipientKey.opened(self._ring, one.key_id, sealed)
+
+    def _seal(self, recipient: Recipient | None, text: str, keys: Mapping[str, RecipientKey]) -> Confidential:
+        key = keys.get(recipient.hash) if recipient else None
+        return key.seal(text) if key else seal_without_recipient(self._ring, text)
+
+    def _sealed_recipient(self, recipient: Recipient, keys: Mapping[str, RecipientKey]) -> Recipient:
+        if not recipient.phone:
+            return recipient
+        return recipient.model_copy(update={"phone": self._seal(recipient, recipient.phone, keys)})
+
+    async def _keys(self, people: Iterable[Recipient]) -> dict[str, RecipientKey]:
+        wanted = {one.hash: one for one in people}
+        if not wanted:
+            return {}
+        try:
+            async with asyncio.timeout(PATIENCE):
+                async with self._database.read() as connection:
+                    known = await self._known(connection, wanted)
+                new = [one for one in wanted.values() if one.hash not in known]
+                if new:
+                    known |= await self.enrol(new)
+                return known
+        except (SQLAlchemyError, OSError, TimeoutError) as failure:
+            log.warning("sealed without the recipient's key", error=type(failure).__name__)
+            return {}
+
+    async def enrol(self, people: Sequence[Recipient]) -> dict[str, RecipientKey]:
+        """Gives each a key; who has one keeps it. Their numbers must be clear. Raises SQLAlchemyError."""
+        async with self._database.write() as connection:
+            for one in people:
+                key, sealed_key = RecipientKey.new(self._ring)
+                row = {
+                    "recipient_hash": one.hash,
+                    "key_id": key.id,
+                    "sealed_key": sealed_key,
+                    "sealed_phone": key.seal(one.phone),
+                    "created_at": datetime.now(UTC),
+                }
+                await connection.execute(insert_or(connection, recipients).values(row).on_conflict_do_nothing())
+            return await self._known(connection, [one.hash for one in people])
+
+    async def _known(self, connection: AsyncConnection, hashes: Iterable[str]) -> dict[str, RecipientKey]:
+        columns = recipients.c.recipient_hash, recipients.c.key_id, recipients.c.sealed_key
+        rows = await connection.execute(select(*columns).where(recipients.c.recipient_hash.in_(list(hashes))))
+        return {row.recipient_hash: RecipientKey.opened(self._ring, row.key_id, row.sealed_key) for row in rows}
