@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
@@ -32,6 +33,8 @@ from store.database import Database
 from store.migrate import migrate
 from workflows import names, search_attributes
 from workflows.reconciliation import Reconciliation
+from workflows.retention import EVERY as PURGE_EVERY
+from workflows.retention import Retention
 
 
 class BootstrapError(Exception):
@@ -48,7 +51,9 @@ async def bootstrap(settings: Settings, client: Client, database: Database) -> A
     yield await _namespace(client, timedelta(days=settings.idempotency_window_days))
     yield await _search_attributes(client)
     yield await _send_rate(client, settings.send_rate_per_second)
-    yield await _schedule(client, timedelta(seconds=settings.reconcile_every_seconds))
+    every = timedelta(seconds=settings.reconcile_every_seconds)
+    yield await _schedule(client, names.RECONCILIATION, Reconciliation.run, every)
+    yield await _schedule(client, names.RETENTION, Retention.run, PURGE_EVERY)
 
 
 async def missing_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType]:
@@ -133,22 +138,23 @@ async def _send_rate(client: Client, per_second: float | None) -> str:
     return f"send rate: {per_second:g} per second on the queue {names.SEND_QUEUE}"
 
 
-async def _schedule(client: Client, every: timedelta) -> str:
+async def _schedule(client: Client, name: str, run: Any, every: timedelta) -> str:
     schedule = Schedule(
-        action=ScheduleActionStartWorkflow(Reconciliation.run, id=names.RECONCILIATION, task_queue=names.TASK_QUEUE),
+        action=ScheduleActionStartWorkflow(run, id=name, task_queue=names.TASK_QUEUE),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         # A sweep that takes long is not overtaken, and those missed while Temporal was away are not made up for.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )
+    what = name.removeprefix("heliograph-")
     try:
-        await client.create_schedule(names.RECONCILIATION, schedule)
-        return f"reconciliation: every {every.total_seconds():g} s"
+        await client.create_schedule(name, schedule)
+        return f"{what}: every {every.total_seconds():g} s"
     except ScheduleAlreadyRunningError:
         pass
-    handle = client.get_schedule_handle(names.RECONCILIATION)
+    handle = client.get_schedule_handle(name)
     found = (await handle.describe()).schedule
     if [interval.every for interval in found.spec.intervals] == [every]:
-        return f"reconciliation: every {every.total_seconds():g} s"
+        return f"{what}: every {every.total_seconds():g} s"
     schedule.state = found.state  # paused by an operator, it stays paused
     await handle.update(lambda _: ScheduleUpdate(schedule))
-    return f"reconciliation: now every {every.total_seconds():g} s"
+    return f"{what}: now every {every.total_seconds():g} s"

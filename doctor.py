@@ -59,7 +59,9 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Temporal", Verdict.GOOD, settings.temporal_address)
     yield await _namespace(client, settings)
     yield await _search_attributes(client)
-    yield await _reconciliation(client)
+    not_mended = "lost callbacks and lost workflows are not made up for"
+    yield await _schedule(client, names.RECONCILIATION, not_mended)
+    yield await _schedule(client, names.RETENTION, "personal data is kept for longer than it should be")
     for queue, kind in (
         (names.TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
         (names.SEND_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
@@ -183,16 +185,16 @@ async def _search_attributes(client: Client) -> Finding:
     return Finding("search attributes", Verdict.GOOD, "all are there")
 
 
-async def _reconciliation(client: Client) -> Finding:
-    what = "reconciliation"
+async def _schedule(client: Client, name: str, paused: str) -> Finding:
+    what = name.removeprefix("heliograph-")
     try:
-        found = (await client.get_schedule_handle(names.RECONCILIATION).describe()).schedule
+        found = (await client.get_schedule_handle(name).describe()).schedule
     except RPCError as error:
         return Finding(what, Verdict.BAD, f"no schedule ({error.status.name.lower()})", "run `heliograph bootstrap`")
     if found.state.paused:
         return Finding(
-            what, Verdict.WARNING, "the schedule is paused: lost callbacks and lost workflows are not made up for",
-            f"`temporal schedule toggle --unpause -s {names.RECONCILIATION}`",
+            what, Verdict.WARNING, f"the schedule is paused: {paused}",
+            f"`temporal schedule toggle --unpause -s {name}`",
         )  # fmt: skip
     every = found.spec.intervals[0].every.total_seconds() if found.spec.intervals else 0
     return Finding(what, Verdict.GOOD, f"every {every:g} s")

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from notifications.caps import Cap, parse_caps
 from notifications.consent import ConsentRules, OptOutScope
 from notifications.quiet_hours import QuietHours
+from notifications.retention import KeepFor, parse_keep_for
 
 # The account of the simulator: no secret, and no account of anyone's.
 SIMULATOR_ACCOUNT_SID = "AC00000000000000000000000000000000"
@@ -148,6 +149,10 @@ class Settings(BaseSettings):
     opt_out_reply: str = Field("You will get no more texts from us. Reply START to get them again.", max_length=320)
     help_reply: str | None = Field(None, max_length=320)
     consent_valid_days: int | None = Field(None, ge=1, le=36_500)
+    retain_body_days: Annotated[KeepFor, NoDecode] = KeepFor(30)
+    retain_number_days: Annotated[KeepFor, NoDecode] = KeepFor(90)
+    retain_timeline_days: Annotated[KeepFor, NoDecode] = KeepFor(400)
+    redact_at_twilio_after_days: int | None = Field(None, ge=0, le=400)
     allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
     quiet_hours: Annotated[QuietHours | None, NoDecode] = QuietHours(start=time(21), end=time(8))
     storm_window_seconds: int = Field(300, ge=5, le=86_400)
@@ -230,6 +235,11 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return () if value.strip().lower() == "none" else parse_caps(value)
+
+    @field_validator("retain_body_days", "retain_number_days", "retain_timeline_days", mode="before")
+    @classmethod
+    def _keep_for(cls, value: Any) -> Any:
+        return parse_keep_for(value) if isinstance(value, str) else value
 
     @field_validator("link_hosts", mode="before")
     @classmethod
@@ -336,6 +346,12 @@ class Settings(BaseSettings):
     @property
     def from_number(self) -> str | None:
         return self.twilio_from_number or (SIMULATOR_FROM_NUMBER if self.simulated else None)
+
+    @property
+    def redact_after(self) -> timedelta | None:
+        """When Twilio's copy of a text that has ended loses its body; None for never."""
+        days = self.redact_at_twilio_after_days
+        return None if days is None else timedelta(days=days)
 
     @property
     def consent_rules(self) -> ConsentRules:

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from activities.deliver import Deliver
 from activities.look_up import LookUp
+from activities.purge import Purge
 from activities.reconcile import Reconcile
 from activities.steps import Steps
 from activities.webhooks import Endpoint, Webhooks
@@ -30,8 +31,10 @@ from store.caps import SendLimits
 from store.cases import Cases
 from store.consents import Consents
 from store.database import Database
+from store.erasures import Erasures
 from store.gate import Gate
 from store.ledger import Ledger
+from store.purge import Purge as PurgeTables
 from store.steps import StepRecords
 from store.timeline import Timeline
 from store.vault import Vault
@@ -41,6 +44,7 @@ from workflows.notification import Notification
 from workflows.operator_notice import OperatorNotice
 from workflows.outside import SEND_TAKES_AT_MOST
 from workflows.reconciliation import Reconciliation
+from workflows.retention import Retention
 
 # Longer than a send: a stopping worker lets its POSTs finish, whose outcome would be unknown otherwise.
 GRACE = SEND_TAKES_AT_MOST + timedelta(seconds=10)
@@ -58,6 +62,7 @@ class Collaborators:
     steps: Steps
     webhooks: Webhooks
     reconcile: Reconcile
+    purge: Purge
 
 
 @asynccontextmanager
@@ -94,6 +99,18 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
                 dispatch,
                 quiet=timedelta(seconds=settings.reconcile_after_seconds),
             ),
+            purge=Purge(
+                PurgeTables(database),
+                Erasures(database),
+                timeline,
+                dispatch,
+                messages,
+                calls,
+                bodies=settings.retain_body_days,
+                numbers=settings.retain_number_days,
+                stories=settings.retain_timeline_days,
+                redact_after=settings.redact_after,
+            ),
         )
 
 
@@ -103,12 +120,13 @@ def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[
         Worker(
             client,
             task_queue=names.TASK_QUEUE + suffix,
-            workflows=[Notification, OperatorNotice, Reconciliation],
+            workflows=[Notification, OperatorNotice, Reconciliation, Retention],
             activities=[
                 parts.look_up.ask_carrier,
                 parts.webhooks.tell_operators,
                 parts.webhooks.report_to_caller,
                 parts.reconcile.reconcile,
+                parts.purge.purge,
                 parts.steps.turn_to,
                 parts.steps.admit,
                 parts.steps.close_digest,

@@ -28,6 +28,7 @@ from store.alerts import Alerts
 from store.cases import Cases
 from store.consents import Consents
 from store.database import Database
+from store.erasures import Erasures
 from store.gate import Gate
 from store.ledger import Ledger
 from store.limits import Limits
@@ -69,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
         app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
+        app.state.erasures, app.state.dispatch = Erasures(database), dispatch
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
         app.state.follow_up = FollowUp(
             dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting, vault

@@ -19,7 +19,7 @@ from notifications.confidential import Confidential
 from notifications.kinds import KINDS
 from notifications.notification import CarrierReport, EscalationReason, Notice, NotificationRequest
 from notifications.status import DeliveryStatus
-from store.cases import Case, Cases
+from store.cases import Case, Cases, NotKept
 from store.resends import Refusal, Resends
 from store.timeline import Entry, Timeline
 from store.vault import Erased, Vault
@@ -145,6 +145,8 @@ class FollowUp:
         try:
             async with asyncio.timeout(DATABASE_PATIENCE):
                 return await self._cases.of(event_id)
+        except NotKept:
+            raise Problem(409, "not_kept", "Its text is not kept any more, or its recipient was forgotten.") from None
         except (SQLAlchemyError, OSError, TimeoutError):
             raise Unavailable("The database") from None
 

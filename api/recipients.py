@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
+import structlog
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
 
 from api.access import Caller
 from api.problems import Problem, Unavailable, responses
@@ -22,9 +24,11 @@ from notifications.policy import Purpose
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
 from store.consents import Consents
+from store.erasures import Erasures
 from store.vault import Vault
 
 router = APIRouter(prefix="/api/recipients", tags=["recipients"])
+log = structlog.stdlib.get_logger("heliograph.consent")
 
 
 class Recorded(StrEnum):
@@ -150,6 +154,34 @@ async def record(body: ConsentBody, recipient: Named, request: Request, caller: 
     await _database(vault.enrol([recipient]))
     await _database(consents.add(recipient.hash, entry))
     return await _standing(consents, recipient)
+
+
+class Forgotten(_Body):
+    """His key is destroyed; nothing that was said to him can be read any more."""
+
+    phone: str
+    events: Annotated[int, Field(description="Of which only the bare IDs are left, once they have ended.")]
+    opted_out: Annotated[bool, Field(description="An opt-out outlives him.")]
+
+
+@router.delete("/{phone}", responses=responses(400, 401, 503))
+async def forget(recipient: Named, request: Request, caller: Caller) -> Forgotten:
+    """Destroys the key that his numbers and texts were sealed with: in Temporal's histories and in backups too.
+
+    What he has opted out of stays, and the IDs of events, so that nobody is texted twice for having been forgotten.
+    What is held is canceled, and Twilio's copies are deleted, within the hour.
+    """
+    erasures: Erasures = request.app.state.erasures
+    consents: Consents = request.app.state.consents
+    events: int = await _database(erasures.erase(recipient.hash, recipient.masked, caller))
+    records: list[ConsentRecord] = await _database(consents.records(recipient.hash))
+    try:
+        await request.app.state.dispatch.purge_soon()
+    except (RPCError, RuntimeError) as failure:
+        log.warning("the purge comes with its schedule", error=type(failure).__name__)
+    log.warning("forgotten", recipient_hash=recipient.hash, events=events, caller=caller)
+    out = any(opt_out(records, purpose, consents.rules) for purpose in Purpose)
+    return Forgotten(phone=recipient.masked, events=events, opted_out=out)
 
 
 async def _standing(consents: Consents, recipient: Recipient) -> Standing:

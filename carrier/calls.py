@@ -6,7 +6,7 @@ from typing import Any
 from twilio.base.exceptions import TwilioException
 
 from carrier.client import connected
-from carrier.create import CALLBACK_OVERRIDES, Carrier, Created, created, named
+from carrier.create import CALLBACK_OVERRIDES, Carrier, Created, created, gone, named
 from carrier.errors import OutcomeUnknown, Refused
 from carrier.twiml import asks_for_key
 from notifications.notification import CarrierReport, Leg, Message
@@ -75,6 +75,10 @@ class Calls(Carrier):
             and call.date_created >= since - LOOK_BACK
         ]
         return [_report(call) for call in sorted(found, key=lambda call: call.date_created)]
+
+    async def delete(self, sid: str) -> None:
+        """Deletes Twilio's record; the call must have ended. Raises CarrierError."""
+        await gone(self._client.calls(sid).delete_async())
 
     async def close(self) -> None:
         await self._transport.close()

@@ -1,11 +1,13 @@
 """What texts and calls have in common: one request that creates, and two ways to find out what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from carrier.errors import OutcomeUnknown
+from twilio.base.exceptions import TwilioException
+
+from carrier.errors import OutcomeUnknown, Refused
 from notifications.notification import CarrierReport, Leg, Message
 
 # Twilio repeats a callback only when no connection was made; this asks for five tries on any failure.
@@ -52,6 +54,17 @@ def created(answer: Any) -> Created:
         raise OutcomeUnknown("Twilio's answer names no SID.")
     headers: Mapping[str, str] = {name.lower(): value for name, value in answer.headers.items()}
     return Created(resource.sid, str(resource.status), headers.get("twilio-request-id"))
+
+
+async def gone(request: Awaitable[Any]) -> None:
+    """Awaits a request to take something away; what is not there needs none. Raises CarrierError."""
+    try:
+        await request
+    except Refused as refused:
+        if refused.http_status != 404:
+            raise
+    except (TwilioException, ValueError) as nonsense:
+        raise OutcomeUnknown(f"Twilio's answer could not be read ({type(nonsense).__name__}).") from None
 
 
 def named(url: str, leg: Leg) -> str:

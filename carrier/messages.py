@@ -6,7 +6,7 @@ from typing import Any
 from twilio.base.exceptions import TwilioException
 
 from carrier.client import connected
-from carrier.create import CALLBACK_OVERRIDES, Carrier, Created, created, named
+from carrier.create import CALLBACK_OVERRIDES, Carrier, Created, created, gone, named
 from carrier.errors import OutcomeUnknown, Refused
 from notifications.notification import CarrierReport, Leg, Message
 from notifications.status import DeliveryStatus, from_twilio
@@ -74,6 +74,14 @@ class Messages(Carrier):
             and one.date_created >= since - LOOK_BACK
         ]
         return [_report(one) for one in sorted(found, key=lambda one: one.date_created)]
+
+    async def redact(self, sid: str) -> None:
+        """Empties the body of Twilio's copy; it must have ended. Raises CarrierError."""
+        await gone(self._client.messages(sid).update_async(body=""))
+
+    async def delete(self, sid: str) -> None:
+        """Deletes Twilio's copy; it must have ended. Raises CarrierError."""
+        await gone(self._client.messages(sid).delete_async())
 
     async def check_credentials(self) -> None:
         """Raises CarrierError where Twilio does not take them, or cannot be reached."""

@@ -217,6 +217,19 @@ class Swept(_Message):
     """Twilio or Temporal could not be asked; the next sweep tries again."""
 
 
+class Purged(_Message):
+    """What one purge did."""
+
+    forgotten: int = 0
+    """Recipients of whom nothing is left."""
+    bodies: int = 0
+    numbers: int = 0
+    stories: int = 0
+    keys: int = 0
+    redacted: int = 0
+    """Messages whose copy at Twilio has no body any more."""
+
+
 class Role(StrEnum):
     """What an alert is to its group."""
 

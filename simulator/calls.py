@@ -72,6 +72,16 @@ async def update(account: str, sid: str, request: Request) -> Response:
     return answer(call.resource())
 
 
+@router.delete(ACCOUNT + "/Calls/{sid}.json", status_code=204, dependencies=LIVE)
+async def delete(account: str, sid: str, request: Request) -> Response:
+    call = find(request, sid)
+    if not call.final:
+        raise TwilioError(20009)
+    store: Store = request.app.state.store
+    store.delete_call(call)
+    return Response(status_code=204)
+
+
 def find(request: Request, sid: str) -> Call:
     """Raises NotFound."""
     store: Store = request.app.state.store

@@ -59,6 +59,10 @@ class Store:
         self.calls[call.sid] = call
         self._keep("call", call.sid, json.dumps(asdict(call)))
 
+    def delete_call(self, call: Call) -> None:
+        self.calls.pop(call.sid, None)
+        self._sql.execute("DELETE FROM kept WHERE sort = 'call' AND name = ?", (call.sid,))
+
     def update_call(self, call: Call) -> None:
         """Saves it unless it has been forgotten meanwhile."""
         if call.sid in self.calls:

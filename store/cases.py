@@ -46,6 +46,10 @@ class Case:
         return self.leg_state not in _NOT_POSTED
 
 
+class NotKept(Exception):
+    """Its text is not kept any more: its time was over, or its recipient was forgotten."""
+
+
 class Cases:
     """Reads the tables of ledger and timeline; changes only when a case was looked at last."""
 
@@ -66,6 +70,7 @@ class Cases:
                     and_(notifications.c.status.in_(_BAD_ENDS), notifications.c.escalated.is_(None)),
                 ),
                 notifications.c.updated_at < quiet_since,
+                notifications.c.sealed_request.is_not(None),
                 # What waits for its time has no news until then.
                 or_(notifications.c.held_until.is_(None), notifications.c.held_until < quiet_since),
                 or_(notifications.c.swept_at.is_(None), notifications.c.swept_at < quiet_since),
@@ -94,6 +99,8 @@ class Cases:
             leg = (await connection.execute(latest)).first()
         if row is None:
             return None
+        if row.sealed_request is None:
+            raise NotKept(event_id)
         number = leg.number if leg else 1
         request = NotificationRequest.model_validate_json(self._ring.decrypt_text(row.sealed_request))
         return Case(

@@ -26,6 +26,7 @@ from tests.world import (
 LEAPING = (
     "--dynamic-config-value frontend.WorkflowTimeSkippingEnabled=true",
     "--dynamic-config-value system.workflowTimeSkippingEnabled=true",
+    '--dynamic-config-value history.transferProcessorUpdateAckInterval="1s"',  # deletes what has closed after it
 )
 
 # The same examples every time: a run that finds something new is worth having, but not in the middle of another change.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -153,6 +155,33 @@ class Dispatch:
         except WorkflowAlreadyStartedError:
             return False
         return True
+
+    async def forget(self, event_id: str) -> bool:
+        """Deletes an event's runs that have closed, histories included; False when one is open."""
+        try:
+            latest = await self.client.get_workflow_handle(event_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return True
+            raise
+        if latest.status is WorkflowExecutionStatus.RUNNING:
+            return False
+        runs = [run.run_id async for run in self.client.list_workflows(f"WorkflowId = '{event_id}'")]
+        for run_id in {latest.run_id, *runs}:  # the list lags, and may not have the latest yet
+            request = DeleteWorkflowExecutionRequest(
+                namespace=self.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=event_id, run_id=run_id),
+            )
+            try:
+                await self.client.workflow_service.delete_workflow_execution(request)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+        return True
+
+    async def purge_soon(self) -> None:
+        """Has the purge run now rather than within the hour."""
+        await self.client.get_schedule_handle(names.RETENTION).trigger()
 
     async def run(self, event_id: str) -> Run | None:
         """The latest run; None where Temporal has none (any more)."""

@@ -8,6 +8,7 @@ ASK_CARRIER = "ask-carrier"
 TELL_OPERATORS = "tell-operators"
 REPORT_TO_CALLER = "report-to-caller"
 RECONCILE = "reconcile"
+PURGE = "purge"
 TURN_TO = "turn-to-step"
 ADMIT = "admit-alert"
 CLOSE_DIGEST = "close-digest"
@@ -16,6 +17,7 @@ DROP_STALE = "drop-stale"
 EXPIRE = "expire"
 
 RECONCILIATION = "heliograph-reconciliation"  # the schedule, and its workflows' ID
+RETENTION = "heliograph-retention"  # likewise
 
 FINAL_STATUS = "final-status"  # signal: Twilio's final status callback
 RESEND = "resend"  # signal: an operator has ordered another leg

@@ -208,6 +208,15 @@ async def test_a_call_in_progress_can_be_completed_and_not_cancelled(
     assert (completed.status, completed.duration) == ("completed", "1")
 
 
+async def test_only_what_has_ended_can_be_deleted(calls: Calls, library: Client, number: str) -> None:
+    sid = (await calls.accepted(number))["sid"]
+    refused = await calls.api.http.delete(f"{BASE}/Calls/{sid}.json")
+    assert (refused.status_code, refused.json()["code"]) == (409, 20009)
+    await calls.reaches(number, "completed")
+    assert await asyncio.to_thread(library.calls(sid).delete)
+    assert (await calls.fetch(sid)).status_code == 404
+
+
 async def test_no_other_change_is_made(calls: Calls, simulator: Api, number: str) -> None:
     sid = (await calls.accepted(number))["sid"]
     for form, code, status in [

@@ -1,0 +1,147 @@
+"""Keeps what settings say for as long as they say, and forgets whom it was asked to forget."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio import activity
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from carrier.calls import Calls
+from carrier.errors import CarrierError
+from carrier.messages import Messages
+from notifications.notification import Purged
+from notifications.retention import KeepFor
+from notifications.status import DeliveryStatus
+from store import purge
+from store.erasures import Erasure, Erasures, Trace
+from store.timeline import Entry, Timeline
+from workflows import names
+from workflows.dispatch import Dispatch
+
+ENOUGH = timedelta(minutes=4)  # it stops before its activity times out; the next one goes on
+
+log = structlog.stdlib.get_logger("heliograph.purge")
+
+
+class Purge:
+    """Every step may be repeated."""
+
+    def __init__(
+        self,
+        tables: purge.Purge,
+        erasures: Erasures,
+        timeline: Timeline,
+        dispatch: Dispatch,
+        messages: Messages,
+        calls: Calls,
+        *,
+        bodies: KeepFor,
+        numbers: KeepFor,
+        stories: KeepFor,
+        redact_after: timedelta | None,
+    ) -> None:
+        """`redact_after` is when Twilio's copy loses its body; None for never."""
+        self._tables = tables
+        self._erasures = erasures
+        self._timeline = timeline
+        self._dispatch = dispatch
+        self._messages = messages
+        self._calls = calls
+        self._bodies = bodies
+        self._numbers = numbers
+        self._stories = stories
+        self._redact_after = redact_after
+
+    @activity.defn(name=names.PURGE)
+    async def purge(self) -> Purged:
+        """One sweep. Raises SQLAlchemyError, RPCError; the next one goes on."""
+        now = datetime.now(UTC)
+        await self._erasures.again()
+        forgotten = [await self._forget(erasure) for erasure in await self._erasures.unfinished()]
+        bodies = await self._repeat(now, self._drop_bodies)
+        numbers = await self._repeat(now, lambda: self._tables.numbers(self._numbers, now))
+        stories = await self._repeat(now, lambda: self._tables.stories(self._stories, now))
+        keys = await self._tables.cards(self._numbers, now)
+        redacted = await self._redact(now)
+        purged = Purged(
+            forgotten=forgotten.count(True),
+            bodies=bodies,
+            numbers=numbers,
+            stories=stories,
+            keys=keys,
+            redacted=redacted,
+        )
+        log.info("purged", **purged.model_dump())
+        return purged
+
+    async def _repeat(self, began: datetime, step: Callable[[], Awaitable[int]]) -> int:
+        done = 0
+        while datetime.now(UTC) - began < ENOUGH and (count := await step()):
+            done += count
+            activity.heartbeat(done)
+            if count < purge.AT_ONCE:
+                break
+        return done
+
+    async def _drop_bodies(self) -> int:
+        dropped = await self._tables.bodies(self._bodies, datetime.now(UTC))
+        for event_id in dropped:
+            await self._dispatch.forget(event_id)  # its history has the body too, unless Temporal's retention was first
+            activity.heartbeat()
+        return len(dropped)
+
+    async def _redact(self, now: datetime) -> int:
+        if self._redact_after is None:
+            return 0
+        done = 0
+        for sid in await self._tables.to_redact(now - self._redact_after):
+            if not await self._twilio_took(self._messages.redact(sid)):
+                break
+            await self._tables.redacted(sid, now)
+            done += 1
+            activity.heartbeat(done)
+        return done
+
+    async def _forget(self, erasure: Erasure) -> bool:
+        """Whether nothing is left of him."""
+        complete = True
+        for trace in await self._erasures.traces(erasure.recipient_hash):
+            complete &= await self._wipe(trace)
+            activity.heartbeat()
+        if complete:
+            await self._erasures.finish(erasure)
+        return complete
+
+    async def _wipe(self, trace: Trace) -> bool:
+        if trace.status is DeliveryStatus.HELD:
+            await self._cancel(trace.event_id)
+        if not trace.status.final or not await self._dispatch.forget(trace.event_id):
+            return False  # a send that is under way ends by itself, without his key
+        for sid in trace.sids:
+            carrier = self._calls if sid.startswith("CA") else self._messages
+            if not await self._twilio_took(carrier.delete(sid)):
+                return False
+        await self._erasures.wipe(trace.event_id)
+        return True
+
+    async def _cancel(self, event_id: str) -> None:
+        try:
+            outcome = await self._dispatch.cancel(event_id)
+        except WorkflowUpdateFailedError:
+            return
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return
+        entry = Entry("canceled", detail="the recipient was forgotten")
+        await self._timeline.note(event_id, entry, status=outcome.status)
+
+    async def _twilio_took(self, call: Awaitable[None]) -> bool:
+        try:
+            await call
+        except CarrierError as failure:
+            log.warning("Twilio did not do it", error_code=failure.code, http_status=failure.http_status)
+            return False
+        return True

@@ -1,0 +1,110 @@
+"""Retention: what has ended and is old enough loses its body, its number and its story, each in its time.
+
+The row itself stays: event ID, content hash and recipient hash are the guard against a second text.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
+from sqlalchemy.engine import CursorResult
+
+from notifications.retention import KeepFor
+from notifications.status import FINAL, DeliveryStatus
+from store.database import Database
+from store.schema import legs, notifications, recipients, timeline
+
+AT_ONCE = 500  # rows in one transaction
+_LEAVES_NO_DOUBT = (DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
+
+
+class Purge:
+    """Each call takes at most AT_ONCE; call again until there is nothing left. Raises SQLAlchemyError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def bodies(self, keep: KeepFor, now: datetime) -> list[str]:
+        """Drops the sealed requests; of which events."""
+        query = select(notifications.c.event_id).where(
+            notifications.c.sealed_request.is_not(None), _ended_before(keep, now)
+        )
+        return await self._on(query, {"sealed_request": None})
+
+    async def numbers(self, keep: KeepFor, now: datetime) -> int:
+        """Drops masked numbers, and what is sealed of those who were alerted."""
+        query = select(notifications.c.event_id).where(notifications.c.masked_phone != "", _ended_before(keep, now))
+        return len(await self._on(query, {"masked_phone": "", "consent_at": None}, of_legs={"sealed_recipient": None}))
+
+    async def stories(self, keep: KeepFor, now: datetime) -> int:
+        """Drops timelines."""
+        query = select(notifications.c.event_id).where(
+            notifications.c.story_purged_at.is_(None), _ended_before(keep, now)
+        )
+        found = await self._on(query, {"story_purged_at": now})
+        async with self._database.write() as connection:
+            await connection.execute(delete(timeline).where(timeline.c.event_id.in_(found)))
+            if keep.longest is not None:  # callbacks of messages that nobody knew
+                old = timeline.c.at < now - timedelta(days=keep.longest)
+                await connection.execute(delete(timeline).where(timeline.c.event_id == "", old))
+        return len(found)
+
+    async def cards(self, keep: KeepFor, now: datetime) -> int:
+        """Destroys the keys of those of whom no event keeps the number any more."""
+        if keep.longest is None:
+            return 0
+        before = now - timedelta(days=keep.longest)
+        of_event = exists().where(
+            notifications.c.recipient_hash == recipients.c.recipient_hash, notifications.c.masked_phone != ""
+        )
+        of_leg = exists().where(legs.c.recipient_hash == recipients.c.recipient_hash, legs.c.claimed_at >= before)
+        async with self._database.write() as connection:
+            gone: CursorResult[Any] = await connection.execute(
+                delete(recipients).where(recipients.c.created_at < before, ~of_event, ~of_leg)
+            )
+            return gone.rowcount
+
+    async def to_redact(self, before: datetime) -> list[str]:
+        """SIDs of messages that have ended before then and whose copy at Twilio still has its body."""
+        query = (
+            select(legs.c.sid)
+            .join(notifications, notifications.c.event_id == legs.c.event_id)
+            .where(
+                legs.c.sid.like("SM%") | legs.c.sid.like("MM%"),
+                legs.c.redacted_at.is_(None),
+                notifications.c.status.in_(_LEAVES_NO_DOUBT),
+                notifications.c.updated_at < before,
+            )
+            .limit(AT_ONCE)
+        )
+        async with self._database.read() as connection:
+            return [str(sid) for sid in (await connection.execute(query)).scalars()]
+
+    async def redacted(self, sid: str, now: datetime) -> None:
+        """Twilio's copy has no body any more."""
+        async with self._database.write() as connection:
+            await connection.execute(update(legs).where(legs.c.sid == sid).values(redacted_at=now))
+
+    async def _on(self, query: Any, changes: dict[str, Any], of_legs: dict[str, Any] | None = None) -> list[str]:
+        async with self._database.write() as connection:
+            found = list((await connection.execute(query.limit(AT_ONCE))).scalars())
+            if found:
+                mine = notifications.c.event_id.in_(found)
+                await connection.execute(update(notifications).where(mine).values(changes))
+                if of_legs:
+                    await connection.execute(update(legs).where(legs.c.event_id.in_(found)).values(of_legs))
+            return found
+
+
+def _ended_before(keep: KeepFor, now: datetime) -> ColumnElement[bool]:
+    """Ended, and without news for as long as its kind is kept."""
+    of_kind = [
+        and_(notifications.c.kind == kind, notifications.c.updated_at < now - timedelta(days=days))
+        for kind, days in keep.of_kind.items()
+        if days is not None
+    ]
+    others = []
+    if keep.days is not None:
+        old = notifications.c.updated_at < now - timedelta(days=keep.days)
+        others = [and_(notifications.c.kind.not_in(list(keep.of_kind)), old)]
+    return and_(notifications.c.status.in_(FINAL), or_(False, *of_kind, *others))
