@@ -143,6 +143,51 @@ def trace(identifier: Annotated[str, typer.Argument(help="An eventId, or a Messa
     run_to_end(tell(prepared(), console, identifier))
 
 
+consents = typer.Typer(help="The consent ledger as CSV.", no_args_is_help=True)
+app.add_typer(consents, name="consents")
+
+
+@consents.command("export")
+def export_consents(
+    path: Annotated[Path, typer.Argument(help="The file. It gets phone numbers in clear: only its owner may read it.")],
+    status: Annotated[str | None, typer.Option(help="Only these, such as opted_out.")] = None,
+    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+) -> None:
+    """Write the ledger to a file."""
+    from consents import write
+
+    run_to_end(write(prepared(), console, path, status, key))
+
+
+@consents.command("import")
+def import_consents(
+    path: Annotated[Path, typer.Argument(help="The file; its first line names phone, status, source and others.")],
+    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+) -> None:
+    """Add a file's records to the ledger; doing it twice is doing it once."""
+    from consents import read
+
+    run_to_end(read(prepared(), console, path, key))
+
+
+@app.command()
+def ranges(
+    range_id: Annotated[str | None, typer.Argument(help="The range to decide on; all are listed without.")] = None,
+    release: Annotated[bool, typer.Option("--release", help="Let its texts leave, for 24 hours.")] = False,
+    block: Annotated[bool, typer.Option("--block", help="Send nothing to it, from now on.")] = False,
+    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+) -> None:
+    """See the ranges of numbers that look like SMS pumping, and decide on them."""
+    from client import decide, list_ranges
+
+    if range_id is None:
+        run_to_end(list_ranges(prepared(), console, key))
+    elif release == block:
+        raise typer.BadParameter("give --release or --block")
+    else:
+        run_to_end(decide(prepared(), console, range_id, "release" if release else "block", key))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     app(args=list(arguments) if arguments is not None else None)
 

@@ -24,8 +24,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from notifications.caps import Cap, parse_caps
 from notifications.consent import ConsentRules, OptOutScope
+from notifications.destinations import Destinations, NumberType
+from notifications.per_name import UNLIMITED, PerName, parse_per_name
 from notifications.quiet_hours import QuietHours
-from notifications.retention import KeepFor, parse_keep_for
 
 # The account of the simulator: no secret, and no account of anyone's.
 SIMULATOR_ACCOUNT_SID = "AC00000000000000000000000000000000"
@@ -33,6 +34,10 @@ SIMULATOR_VERIFY_SERVICE_SID = "VA00000000000000000000000000000000"
 SIMULATOR_AUTH_TOKEN = "simulator-token-no-secret"
 SIMULATOR_FROM_NUMBER = "+15005550006"  # the sender that Twilio's own test credentials accept
 SIMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"simulator-operators-desk").decode()
+
+
+# Ten thousand numbers differ in their last four digits only; so many of them in so short a time are no coincidence.
+PRODUCTION_PUMPING_LIMIT = parse_caps("200/10m")[0]
 
 
 class SettingsError(Exception):
@@ -149,15 +154,18 @@ class Settings(BaseSettings):
     opt_out_reply: str = Field("You will get no more texts from us. Reply START to get them again.", max_length=320)
     help_reply: str | None = Field(None, max_length=320)
     consent_valid_days: int | None = Field(None, ge=1, le=36_500)
-    retain_body_days: Annotated[KeepFor, NoDecode] = KeepFor(30)
-    retain_number_days: Annotated[KeepFor, NoDecode] = KeepFor(90)
-    retain_timeline_days: Annotated[KeepFor, NoDecode] = KeepFor(400)
+    retain_body_days: Annotated[PerName, NoDecode] = PerName(30)
+    retain_number_days: Annotated[PerName, NoDecode] = PerName(90)
+    retain_timeline_days: Annotated[PerName, NoDecode] = PerName(400)
     redact_at_twilio_after_days: int | None = Field(None, ge=0, le=400)
     allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
+    allowed_number_types: Annotated[frozenset[NumberType], NoDecode] = frozenset()
     quiet_hours: Annotated[QuietHours | None, NoDecode] = QuietHours(start=time(21), end=time(8))
     storm_window_seconds: int = Field(300, ge=5, le=86_400)
     recipient_caps: Annotated[tuple[Cap, ...], NoDecode] = parse_caps("2/1m,6/15m,12/1h,40/1d")
-    caller_budget: int | None = Field(None, ge=1)
+    caller_budget: Annotated[PerName, NoDecode] = UNLIMITED
+    country_budget: Annotated[PerName, NoDecode] = UNLIMITED
+    pumping_limit: Annotated[Cap | None, NoDecode] = None
     link_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
     idempotency_window_days: int = Field(30, ge=1, le=365)
     reconcile_every_seconds: int = Field(300, ge=5, le=86_400)
@@ -239,7 +247,33 @@ class Settings(BaseSettings):
     @field_validator("retain_body_days", "retain_number_days", "retain_timeline_days", mode="before")
     @classmethod
     def _keep_for(cls, value: Any) -> Any:
-        return parse_keep_for(value) if isinstance(value, str) else value
+        example = "30,support-ack=7,incident-alert=forever"
+        return parse_per_name(value, without="forever", example=example, digits=5) if isinstance(value, str) else value
+
+    @field_validator("country_budget", "caller_budget", mode="before")
+    @classmethod
+    def _budgets(cls, value: Any) -> Any:
+        return parse_per_name(value, without="none", example="10000,US=50000") if isinstance(value, str) else value
+
+    @field_validator("pumping_limit", mode="before")
+    @classmethod
+    def _pumping(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        limits = () if value.strip().lower() == "none" else parse_caps(value)
+        if len(limits) > 1:
+            raise ValueError("must be one limit such as 200/10m, or none")
+        return limits[0] if limits else None
+
+    @field_validator("allowed_number_types", mode="before")
+    @classmethod
+    def _number_types(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        given = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        if not given <= set(NumberType):
+            raise ValueError(f"must be of {', '.join(NumberType)}")
+        return frozenset(NumberType(one) for one in given)
 
     @field_validator("link_hosts", mode="before")
     @classmethod
@@ -352,6 +386,17 @@ class Settings(BaseSettings):
         """When Twilio's copy of a text that has ended loses its body; None for never."""
         days = self.redact_at_twilio_after_days
         return None if days is None else timedelta(days=days)
+
+    @property
+    def pumping(self) -> Cap | None:
+        """From how many numbers of one range on an operator is asked; None for never."""
+        if "pumping_limit" in self.model_fields_set or self.environment == "development":
+            return self.pumping_limit
+        return PRODUCTION_PUMPING_LIMIT
+
+    @property
+    def destinations(self) -> Destinations:
+        return Destinations(self.allowed_countries, self.allowed_number_types)
 
     @property
     def consent_rules(self) -> ConsentRules:

@@ -8,7 +8,20 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import batches, events, inbound, incidents, notifications, operations, problems, recipients, twilio, voice
+from api import (
+    batches,
+    consent_files,
+    events,
+    inbound,
+    incidents,
+    notifications,
+    operations,
+    problems,
+    ranges,
+    recipients,
+    twilio,
+    voice,
+)  # fmt: skip
 from api import verify as login_checks
 from api.access import Keys
 from api.acknowledging import Acknowledging
@@ -30,6 +43,7 @@ from store.consents import Consents
 from store.database import Database
 from store.erasures import Erasures
 from store.gate import Gate
+from store.held_ranges import HeldRanges
 from store.ledger import Ledger
 from store.limits import Limits
 from store.resends import Resends
@@ -64,13 +78,14 @@ def create_app(settings: Settings) -> FastAPI:
                 report_to_callers=settings.events_webhook_url is not None,
                 quiet_hours=settings.quiet_hours,
                 link_hosts=settings.link_hosts,
-                allowed_countries=settings.allowed_countries,
+                destinations=settings.destinations,
                 storm_window=timedelta(seconds=settings.storm_window_seconds),
             ),
         )
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
         app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
         app.state.erasures, app.state.dispatch = Erasures(database), dispatch
+        app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
         app.state.follow_up = FollowUp(
             dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting, vault
@@ -105,7 +120,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
     problems.install(app)
     app.include_router(events.router())
-    for part in (batches, notifications, incidents, recipients, login_checks, twilio, voice, inbound, operations):
+    for part in (
+        batches, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice, inbound,
+        operations,
+    ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})

@@ -1,20 +1,19 @@
 """For those who keep consent, and answer to people for it."""
 
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import structlog
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from api.access import Caller
-from api.problems import Problem, Unavailable, responses
+from api.database import answered
+from api.problems import Problem, responses
 from notifications import phone as phones
 from notifications.confidential import Confidential
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus, opt_out, standing, why_not
@@ -71,7 +70,7 @@ class ConsentBody(_Body):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
-        if self.status is Recorded.GRANTED and self.purpose is None:
+        if self.status == Recorded.GRANTED and self.purpose is None:
             raise PydanticCustomError("purpose", "`granted` needs the purpose that was agreed to")
         if self.expires_at is not None and self.expires_at <= (self.at or datetime.now(UTC)):
             raise PydanticCustomError("expires_at", "`expiresAt` must be after `at`")
@@ -114,6 +113,11 @@ def _recipient(
     request: Request, phone: Annotated[str, Path(description="In E.164.", examples=[phones.EXAMPLE], max_length=40)]
 ) -> Recipient:
     """The recipient of the path. Raises Problem 400."""
+    return recipient_of(request, phone)
+
+
+def recipient_of(request: Request, phone: str) -> Recipient:
+    """The recipient by his number. Raises Problem 400."""
     try:
         number = phones.normalise(phone)
     except phones.InvalidPhone as invalid:
@@ -151,8 +155,8 @@ async def record(body: ConsentBody, recipient: Named, request: Request, caller: 
         wording=body.wording,
         expires_at=body.expires_at,
     )
-    await _database(vault.enrol([recipient]))
-    await _database(consents.add(recipient.hash, entry))
+    await answered(vault.enrol([recipient]))
+    await answered(consents.add(recipient.hash, entry))
     return await _standing(consents, recipient)
 
 
@@ -173,8 +177,8 @@ async def forget(recipient: Named, request: Request, caller: Caller) -> Forgotte
     """
     erasures: Erasures = request.app.state.erasures
     consents: Consents = request.app.state.consents
-    events: int = await _database(erasures.erase(recipient.hash, recipient.masked, caller))
-    records: list[ConsentRecord] = await _database(consents.records(recipient.hash))
+    events: int = await answered(erasures.erase(recipient.hash, recipient.masked, caller))
+    records: list[ConsentRecord] = await answered(consents.records(recipient.hash))
     try:
         await request.app.state.dispatch.purge_soon()
     except (RPCError, RuntimeError) as failure:
@@ -185,7 +189,7 @@ async def forget(recipient: Named, request: Request, caller: Caller) -> Forgotte
 
 
 async def _standing(consents: Consents, recipient: Recipient) -> Standing:
-    records: list[ConsentRecord] = await _database(consents.records(recipient.hash))
+    records: list[ConsentRecord] = await answered(consents.records(recipient.hash))
     now, rules = datetime.now(UTC), consents.rules
     purposes = {}
     for purpose in Purpose:
@@ -199,10 +203,3 @@ async def _standing(consents: Consents, recipient: Recipient) -> Standing:
         purposes=purposes,
         records=[ConsentEntry.model_validate(one, from_attributes=True) for one in records],
     )
-
-
-async def _database(call: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await call
-    except (SQLAlchemyError, OSError, TimeoutError):
-        raise Unavailable("The database") from None

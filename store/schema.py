@@ -84,10 +84,10 @@ legs = Table(
     Column("recipient_hash", String(64)),
     Column("capped", Boolean, nullable=False, default=False),  # not sent, and counts for no cap
     Column("sealed_recipient", Text),  # of those who are told when the incident is resolved
-    Column("prefix_hash", String(64)),  # of the number without its last digits
+    Column("range_hash", String(64)),  # of the number without its last digits, where pumping is looked for
     Column("redacted_at", UtcDateTime),  # Twilio's own copy
     Index("legs_by_recipient", "recipient_hash", "claimed_at"),
-    Index("legs_by_prefix", "prefix_hash", "claimed_at"),
+    Index("legs_by_range", "range_hash", "claimed_at"),
 )
 
 timeline = Table(
@@ -187,13 +187,13 @@ erasures = Table(
     Index("erasures_by_recipient", "recipient_hash", "at"),
 )
 
-# Prefixes to which so many numbers were texted in so short a time that it looks like pumping.
-holds = Table(
-    "holds",
+# Ranges of numbers that so many were texted of in so short a time that it looks like pumping.
+held_ranges = Table(
+    "held_ranges",
     metadata,
-    Column("prefix_hash", String(64), primary_key=True),
+    Column("range_hash", String(64), primary_key=True),
     Column("country", String(3), nullable=False),
-    Column("masked_prefix", String(20), nullable=False),
+    Column("sealed_range", Text, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("decision", String(10)),
     Column("decided_by", String(40)),

@@ -158,9 +158,9 @@ GUARDS = (
     ),
     Guard(
         "storms: a phone gets no more than its caps",
-        "store/ledger.py",
-        "        if forbidden is None and first:\n",
-        "        if False:\n",
+        "store/gate.py",
+        "await self._limits.exceeded(connection, leg, message, now) if first else None",
+        "None",
         "tests/workflow/test_incidents.py"
         "::test_one_phone_gets_no_more_alerts_than_its_caps_allow_and_the_others_climb_on",
     ),
@@ -177,6 +177,20 @@ GUARDS = (
         "        if opening > now:\n",
         "        if False:\n",
         "tests/api/test_holding.py::test_a_text_that_was_late_into_the_night_waits_for_the_morning_too",
+    ),
+    Guard(
+        "where texts may go: what goes beyond a budget is not sent",
+        "store/caps.py",
+        "            where=counters.c.count + count <= budget,\n",
+        "",
+        "tests/store/test_budgets.py::test_of_many_at_once_as_many_pass_as_there_is_room_for",
+    ),
+    Guard(
+        "where texts may go: what looks like pumping waits for an operator",
+        "store/held_ranges.py",
+        "            if not await self._too_many(connection, range_hash, now):\n",
+        "            if True:\n",
+        "tests/store/test_held_ranges.py::test_more_numbers_of_one_range_than_allowed_are_held",
     ),
     Guard(
         "not without consent: a STOP wins that comes while a text is held",

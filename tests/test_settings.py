@@ -94,6 +94,11 @@ def test_production_refuses_what_is_not_safe(change: dict[str, Any], line: str) 
         ("pii_hash_key", "short"),
         ("database_url", "mysql://x"),
         ("allowed_countries", "USA"),
+        ("allowed_number_types", "mobile,carrier-pigeon"),
+        ("country_budget", "US=5"),
+        ("caller_budget", "many"),
+        ("pumping_limit", "200/10m,400/1h"),
+        ("retain_body_days", "for-a-while"),
         ("idempotency_window_days", 0),
         ("operations_webhook_secret", "x"),
         ("require_twilio_signature", "maybe"),
@@ -167,3 +172,9 @@ def test_every_process_stops_at_wrong_settings(command: str, tmp_path: Path) -> 
     assert all(line.startswith("setting ") for line in lines)
     assert "a-secret" not in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_pumping_is_looked_for_in_production_unless_it_is_switched_off() -> None:
+    assert load().pumping is None
+    assert str(load(**PRODUCTION).pumping) == "200/10m"
+    assert load(**PRODUCTION | {"pumping_limit": "none"}).pumping is None
