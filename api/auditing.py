@@ -96,7 +96,7 @@ class AuditEntry(_Answer):
             description="Which key: the first digits of its digest, or its place in API_KEYS.", examples=["9f86d081"]
         ),
     ]
-    action: Action
+    action: Annotated[str, Field(examples=[*Action])]
     event_id: str | None = None
     recipient_hash: Annotated[str | None, Field(description="All that is left of one who was forgotten.")] = None
     phone: Annotated[str | None, Field(description="Masked.", examples=["***5310"])] = None

@@ -30,7 +30,8 @@ class Order:
 
     caller: str
     key_id: str
-    action: Action
+    action: str
+    """An `Action`; or one of another version's, whose rows are read too."""
     event_id: str | None = None
     recipient_hash: str | None = None
     detail: str | None = None
@@ -103,7 +104,7 @@ class Audit:
             Audited(
                 id=row.id,
                 at=row.at,
-                order=Order(row.caller, row.key_id, Action(row.action), row.event_id, row.recipient_hash, row.detail),
+                order=Order(row.caller, row.key_id, row.action, row.event_id, row.recipient_hash, row.detail),
                 masked_phone=phones.get(row.sealed_phone),
                 result=row.result,
                 ended_at=row.ended_at,

@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 from sqlalchemy import text
 
+import bulk
 from api.access import scopes_of
 from devstack.processes import Process
 from devstack.stack import heliograph
@@ -266,6 +268,23 @@ async def test_a_batch_counts_as_its_events(door: Door, world: World) -> None:
     assert answer.json()["details"]["retryAfterSeconds"] == int(answer.headers["retry-after"])
 
 
+async def test_a_file_of_events_is_sent_as_fast_as_its_key_may(
+    door: Door, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 10)
+    key = door.admit("bulk", [Scope.SEND], rate=10)
+    await door.until(key, 400, method="POST", path="/api/batches", json={})
+    events = [world.event() for _ in range(25)]
+    rows = [f"{one['eventId']},{one['phone']},{one['orderId']},now" for one in events]
+    path = tmp_path / "events.csv"
+    path.write_text("\n".join(["eventId,phone,orderId,consentAt", *rows]))
+    settings = settings_for(tmp_path, port=door.http.base_url.port)
+    begin = asyncio.get_running_loop().time()
+    assert await bulk.send(settings, Console(width=200), path, "order-shipped", key, False) == 0
+    assert asyncio.get_running_loop().time() - begin > 1
+    assert "25 events: 25 accepted" in capsys.readouterr().out
+
+
 async def test_the_setting_limits_every_caller_and_not_twilio(world: World, tmp_path: Path) -> None:
     settings = settings_for(
         tmp_path,
@@ -430,6 +449,24 @@ async def test_the_command_tells_who_ordered_what(world: World) -> None:
         printed = (await process.communicate())[0].decode()
         assert process.returncode == 0, printed
         assert bool(re.search(rf"shop +API_KEYS-1 +cancel +{re.escape(event_id)} +not_found", printed)) is told
+
+
+async def test_the_commands_take_their_key_from_the_environment(door: Door) -> None:
+    key = door.admit("ops", [Scope.OPERATE])
+    await door.until(key, 200)
+    environment = BARE | {"PORT": str(door.http.base_url.port)}
+    for variables, arguments, code, says in (
+        ({"HELIOGRAPH_API_KEY": key}, ("audit", "--limit", "1"), 0, ""),
+        ({"HELIOGRAPH_API_KEY": key}, ("audit", "--since", "yesterday"), 1, "since must be an ISO 8601 date"),
+        ({"HELIOGRAPH_API_KEY": key}, ("trace", "no-such-event"), 1, "missing_scope"),
+        ({}, ("audit",), 1, "unauthorized"),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *heliograph(*arguments), env=environment | variables, cwd=door.file.parent, stdout=asyncio.subprocess.PIPE
+        )
+        printed = (await process.communicate())[0].decode()
+        assert (process.returncode, says in printed) == (code, True), printed
+        assert key not in printed
 
 
 # -- Twilio's calls ----------------------------------------------------------------------------------------------

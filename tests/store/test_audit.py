@@ -62,6 +62,13 @@ async def test_the_latest_or_the_first_since_a_moment_the_oldest_first(database:
     assert await log.entries(since=datetime.now(UTC), event_id=None, limit=10) == []
 
 
+async def test_an_action_of_another_version_is_read_as_it_stands(database: Database) -> None:
+    log = log_of(database)
+    await log.ordered(order(action="release"))
+    (entry,) = await log.entries(since=None, event_id=None, limit=10)
+    assert entry.order.action == "release"
+
+
 async def test_many_orders_at_once_are_all_there(database: Database) -> None:
     log = log_of(database)
 
