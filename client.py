@@ -1,16 +1,16 @@
-"""What `heliograph send`, `heliograph resend` and `heliograph trace` do."""
+"""What `heliograph send`, `heliograph resend`, `heliograph trace` and `heliograph audit` do."""
 
 import json
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 from rich.console import Console
 from rich.table import Table
 
 from settings import Settings
-from terminal import story
+from terminal import orders, story
 
 
 class Api:
@@ -100,12 +100,27 @@ async def _asked(
         return 0, {"error": "unavailable", "detail": f"What answers at {api.url} is not Heliograph."}
 
 
-async def tell(settings: Settings, console: Console, identifier: str) -> int:
+async def tell(settings: Settings, console: Console, identifier: str, key: str | None) -> int:
     """Prints a notification's story. 0 when there is one."""
     path = "messages" if len(identifier) == 34 and identifier[:2] in ("SM", "MM") else "notifications"
-    status, answer = await _asked(console, Api(settings), "GET", f"/api/{path}/{identifier}")
+    status, answer = await _asked(console, Api(settings, key), "GET", f"/api/{path}/{identifier}")
     if status != 200:
         console.print(f"[red]{answer.get('error')}[/] {answer.get('detail')}")
         return 1
     console.print(story(answer, ui=settings.temporal_ui_url, namespace=settings.temporal_namespace))
+    return 0
+
+
+async def tell_orders(
+    settings: Settings, console: Console, since: str | None, event_id: str | None, limit: int, key: str | None
+) -> int:
+    """Prints what operators ordered. 0 when it could be asked for."""
+    wanted = {"since": since, "eventId": event_id, "limit": limit}
+    query = urlencode({name: value for name, value in wanted.items() if value is not None})
+    status, answer = await _asked(console, Api(settings, key), "GET", f"/api/audit?{query}")
+    if status != 200:
+        says = "; ".join(f"{one['field']} {one['problem']}" for one in answer.get("details", []) if "field" in one)
+        console.print(f"[red]{answer.get('error')}[/] {says or answer.get('detail')}")
+        return 1
+    console.print(orders(answer["entries"]))
     return 0

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from notifications import access
 from notifications.caps import Cap, parse_caps
 from notifications.consent import ConsentRules, OptOutScope
 from notifications.destinations import Destinations, NumberType
@@ -104,6 +105,8 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] | None = None
 
     api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    api_keys_file: Path | None = None
+    caller_rate_per_second: float | None = Field(None, gt=0, le=100_000)
     max_body_bytes: int = Field(65_536, ge=1_024, le=1_048_576)
 
     twilio_account_sid: AccountSid | None = None
@@ -197,8 +200,7 @@ class Settings(BaseSettings):
     @classmethod
     def _callers(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
         for caller, _ in keys:
-            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", caller):
-                raise ValueError("callers are named by 1 to 40 of A-Z a-z 0-9 . _ -")
+            access.parse_caller(caller)
         return keys
 
     @field_validator("payload_keys")
@@ -315,16 +317,25 @@ class Settings(BaseSettings):
                 problems.append(f"{other.upper()}: is needed with {name.upper()}")
         if self.twilio_account_sid and not (self.twilio_from_number or self.twilio_messaging_service_sid):
             problems.append("TWILIO_FROM_NUMBER: or TWILIO_MESSAGING_SERVICE_SID is needed with TWILIO_ACCOUNT_SID")
+        problems += self._wrong_keys()
         if self.environment == "development" and not self.on_loopback:
-            if not self.api_keys:
-                problems.append("API_KEYS: is needed when HOST is not a loopback address")
+            if self.open_to_anyone:
+                problems.append("API_KEYS: or API_KEYS_FILE is needed when HOST is not a loopback address")
             if not self.require_twilio_signature:
                 problems.append("REQUIRE_TWILIO_SIGNATURE: may be false only when HOST is a loopback address")
         return problems
 
+    def _wrong_keys(self) -> list[str]:
+        name = "API_KEYS" if self.api_keys_file is None else "API_KEYS_FILE"
+        try:
+            if not self.callers_keys() and self.api_keys_file is not None:
+                return [f"{name}: holds no key, and API_KEYS is empty: nobody could call"]
+        except access.WrongKeys as wrong:
+            return [f"{name}: {problem}" for problem in wrong.problems]
+        return []
+
     def _missing_in_production(self) -> list[str]:
         needed = {
-            "API_KEYS": self.api_keys,
             "PUBLIC_BASE_URL": self.public_base_url,
             "TWILIO_ACCOUNT_SID": self.twilio_account_sid,
             "DATABASE_URL": self.database_url,
@@ -332,6 +343,8 @@ class Settings(BaseSettings):
             "PII_HASH_KEY": self.pii_hash_key,
         }
         problems = [f"{name}: is needed in production" for name, value in needed.items() if not value]
+        if self.open_to_anyone:
+            problems.append("API_KEYS: or API_KEYS_FILE is needed in production")
         if self.public_base_url and not self.public_base_url.startswith("https://"):
             problems.append("PUBLIC_BASE_URL: must be https in production")
         if not self.require_twilio_signature:
@@ -341,6 +354,19 @@ class Settings(BaseSettings):
             f"API_KEYS: the key of {caller} must have at least 16 characters in production" for caller in short
         ]
         return problems
+
+    def callers_keys(self) -> list[access.Key]:
+        """Those of the environment and those of the file, as it is now. Raises WrongKeys."""
+        keys = access.of_environment((caller, key.get_secret_value()) for caller, key in self.api_keys)
+        if self.api_keys_file is not None:
+            keys += access.read_keys(self.api_keys_file)
+        access.check_together(keys, datetime.now(UTC))
+        return keys
+
+    @property
+    def open_to_anyone(self) -> bool:
+        """No keys are asked for. A file that is named closes the door, whatever is in it."""
+        return not self.api_keys and self.api_keys_file is None
 
     @property
     def on_loopback(self) -> bool:

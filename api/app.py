@@ -23,8 +23,10 @@ from api import (
     voice,
 )  # fmt: skip
 from api import verify as login_checks
-from api.access import Keys
+from api.access import Access, Keys, describe_scopes
 from api.acknowledging import Acknowledging
+from api.auditing import Auditing
+from api.auditing import router as audit_router
 from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
@@ -38,6 +40,7 @@ from engine import connect
 from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
 from store.alerts import Alerts
+from store.audit import Audit
 from store.cases import Cases
 from store.consents import Consents
 from store.database import Database
@@ -99,9 +102,10 @@ def create_app(settings: Settings) -> FastAPI:
             drafting,
             vault,
         )
+        app.state.auditing = Auditing(Audit(database, vault))
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
         app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
-        _warn(settings)
+        _warn(settings, app.state.access.keys)
         log.info("serving", url=settings.base_url, temporal=settings.temporal_address)
         yield
         if verify is not None:
@@ -113,7 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPIOffline(
         title="Heliograph", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
-    app.state.keys = Keys(settings)
+    app.state.access = Access(settings)
     app.state.signatures = (
         Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
     )
@@ -125,14 +129,18 @@ def create_app(settings: Settings) -> FastAPI:
         operations,
     ):  # fmt: skip
         app.include_router(part.router)
+    app.include_router(audit_router)
     problems.describe(app)
+    describe_scopes(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
     app.add_middleware(RequestLog)
     return app
 
 
-def _warn(settings: Settings) -> None:
-    if not settings.api_keys:
+def _warn(settings: Settings, keys: Keys) -> None:
+    if settings.open_to_anyone:
         log.warning("no API_KEYS are set: everyone on this machine may post events")
+    elif not keys.live():
+        log.warning("every key in API_KEYS_FILE has expired: nobody may call")
     if not settings.require_twilio_signature:
         log.warning("REQUIRE_TWILIO_SIGNATURE is false: everyone on this machine may forge callbacks")

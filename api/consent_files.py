@@ -11,12 +11,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.access import Caller
+from api.access import Operator
+from api.auditing import audited
 from api.database import answered
 from api.problems import Detail, Problem, invalid_request, responses
 from api.recipients import ConsentBody, recipient_of
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus
 from notifications.notification import Recipient
+from store.audit import Action
 from store.consents import Consents, Exported
 from store.vault import Vault
 
@@ -67,13 +69,14 @@ class Imported(BaseModel):
 )
 async def export(
     request: Request,
-    caller: Caller,
+    caller: Operator,
     status: Annotated[ConsentStatus | None, Query(description="Only records of this status.")] = None,
 ) -> StreamingResponse:
     """All records, oldest first, with numbers in clear where they are still kept (RETAIN_NUMBER_DAYS)."""
     consents: Consents = request.app.state.consents
     vault: Vault = request.app.state.vault
-    first = await answered(consents.export(after=0, at_most=AT_ONCE, status=status))
+    async with audited(request, caller, Action.EXPORT):
+        first = await answered(consents.export(after=0, at_most=AT_ONCE, status=status))
 
     async def lines() -> AsyncIterator[str]:
         yield _line(COLUMNS)
@@ -93,27 +96,26 @@ async def export(
     responses=responses(400, 401, 413, 503),
     openapi_extra={"requestBody": {"required": True, "content": _TEXT}},
 )
-async def add(request: Request, caller: Caller) -> Imported:
+async def add(request: Request, caller: Operator) -> Imported:
     """Adds records; the first line names the columns, `phone,status,source` at least. A line that is in the ledger
     already is known, so that an import may be repeated; one that is wrong is left out, and the others are added."""
     consents: Consents = request.app.state.consents
     vault: Vault = request.app.state.vault
-    imported = Imported(added=0, known=0, refused=[])
-    for number, cells in list(_rows(await request.body())):  # one line that cannot be read, and none is added
-        try:
-            row = Row.model_validate(cells)
-            recipient = recipient_of(request, row.phone) if row.phone else None
-        except ValidationError as invalid:
-            imported.refused.append(_refused(number, invalid_request(invalid)))
-            continue
-        except Problem as invalid:
-            imported.refused.append(_refused(number, invalid))
-            continue
-        if await _added(consents, vault, row, recipient, caller):
-            imported.added += 1
-        else:
-            imported.known += 1
-    return imported
+    rows = list(_rows(await request.body()))  # one line that cannot be read, and none is added
+    async with audited(request, caller, Action.IMPORT, detail=f"{len(rows)} lines"):
+        imported = Imported(added=0, known=0, refused=[])
+        for number, cells in rows:
+            try:
+                row = Row.model_validate(cells)
+                recipient = recipient_of(request, row.phone) if row.phone else None
+            except ValidationError as invalid:
+                imported.refused.append(_refused(number, invalid_request(invalid)))
+            except Problem as invalid:
+                imported.refused.append(_refused(number, invalid))
+            else:
+                added = await _added(consents, vault, row, recipient, caller.name)
+                imported.added, imported.known = imported.added + added, imported.known + (not added)
+        return imported
 
 
 async def _added(consents: Consents, vault: Vault, row: Row, recipient: Recipient | None, caller: str) -> bool:

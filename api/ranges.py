@@ -8,9 +8,11 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from api.access import Caller
+from api.access import Operator
+from api.auditing import audited
 from api.database import answered
 from api.problems import Problem, responses
+from store.audit import Action
 from store.held_ranges import Decision, HeldRange, HeldRanges
 
 router = APIRouter(prefix="/api/ranges", tags=["operations"])
@@ -45,7 +47,7 @@ class DecisionBody(_Body):
 
 
 @router.get("", responses=responses(401, 503), response_model_exclude_none=True)
-async def ranges(request: Request, caller: Caller) -> list[Range]:
+async def ranges(request: Request, caller: Operator) -> list[Range]:
     """The ranges that wait for a decision, or have one; the latest first."""
     found: list[HeldRange] = await answered(request.app.state.ranges.all())
     return [Range.model_validate(one, from_attributes=True) for one in found]
@@ -53,11 +55,12 @@ async def ranges(request: Request, caller: Caller) -> list[Range]:
 
 @router.post("/{range_id}", responses=responses(400, 401, 404, 503))
 async def decide(
-    range_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")], body: DecisionBody, request: Request, caller: Caller
+    range_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")], body: DecisionBody, request: Request, caller: Operator
 ) -> DecisionBody:
     """Lets the texts that wait leave within a minute, or ends them as `suppressed`. The last decision stands."""
     held: HeldRanges = request.app.state.ranges
-    if not await answered(held.decide(range_id, body.decision, caller)):
-        raise Problem(404, "not_found", "No range of this ID is held.")
-    log.warning("range decided", range=range_id, decision=body.decision, caller=caller)
+    async with audited(request, caller, Action.RANGE, detail=f"{body.decision} {range_id}"):
+        if not await answered(held.decide(range_id, body.decision, caller.name)):
+            raise Problem(404, "not_found", "No range of this ID is held.")
+    log.warning("range decided", range=range_id, decision=body.decision, caller=caller.name)
     return body

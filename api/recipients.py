@@ -11,7 +11,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from temporalio.service import RPCError
 
-from api.access import Caller
+from api.access import Eraser, Operator, Reader
+from api.auditing import audited
 from api.database import answered
 from api.problems import Problem, responses
 from notifications import phone as phones
@@ -22,6 +23,7 @@ from notifications.notification import Recipient
 from notifications.policy import Purpose
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
+from store.audit import Action
 from store.consents import Consents
 from store.erasures import Erasures
 from store.vault import Vault
@@ -136,13 +138,13 @@ Named = Annotated[Recipient, Depends(_recipient)]
 
 
 @router.get("/{phone}/consent", responses=responses(400, 401, 503))
-async def consent(recipient: Named, request: Request, caller: Caller) -> Standing:
+async def consent(recipient: Named, request: Request, caller: Reader) -> Standing:
     """What he has agreed to, and whether he may be texted now, for each purpose."""
     return await _standing(request.app.state.consents, recipient)
 
 
 @router.put("/{phone}/consent", responses=responses(400, 401, 503))
-async def record(body: ConsentBody, recipient: Named, request: Request, caller: Caller) -> Standing:
+async def record(body: ConsentBody, recipient: Named, request: Request, caller: Operator) -> Standing:
     """Adds to the ledger; nothing in it is ever changed. The same words for the same moment are one record."""
     consents: Consents = request.app.state.consents
     vault: Vault = request.app.state.vault
@@ -151,12 +153,13 @@ async def record(body: ConsentBody, recipient: Named, request: Request, caller: 
         status=ConsentStatus(body.status),
         at=body.at or datetime.now(UTC),
         source=body.source,
-        recorded_by=caller,
+        recorded_by=caller.name,
         wording=body.wording,
         expires_at=body.expires_at,
     )
-    await answered(vault.enrol([recipient]))
-    await answered(consents.add(recipient.hash, entry))
+    async with audited(request, caller, Action.CONSENT, recipient_hash=recipient.hash, detail=body.status):
+        await answered(vault.enrol([recipient]))
+        await answered(consents.add(recipient.hash, entry))
     return await _standing(consents, recipient)
 
 
@@ -169,7 +172,7 @@ class Forgotten(_Body):
 
 
 @router.delete("/{phone}", responses=responses(400, 401, 503))
-async def forget(recipient: Named, request: Request, caller: Caller) -> Forgotten:
+async def forget(recipient: Named, request: Request, caller: Eraser) -> Forgotten:
     """Destroys the key that his numbers and texts were sealed with: in Temporal's histories and in backups too.
 
     What he has opted out of stays, and the IDs of events, so that nobody is texted twice for having been forgotten.
@@ -177,13 +180,14 @@ async def forget(recipient: Named, request: Request, caller: Caller) -> Forgotte
     """
     erasures: Erasures = request.app.state.erasures
     consents: Consents = request.app.state.consents
-    events: int = await answered(erasures.erase(recipient.hash, recipient.masked, caller))
+    async with audited(request, caller, Action.ERASE, recipient_hash=recipient.hash):
+        events: int = await answered(erasures.erase(recipient.hash, recipient.masked, caller.name))
     records: list[ConsentRecord] = await answered(consents.records(recipient.hash))
     try:
         await request.app.state.dispatch.purge_soon()
     except (RPCError, RuntimeError) as failure:
         log.warning("the purge comes with its schedule", error=type(failure).__name__)
-    log.warning("forgotten", recipient_hash=recipient.hash, events=events, caller=caller)
+    log.warning("forgotten", recipient_hash=recipient.hash, events=events, caller=caller.name)
     out = any(opt_out(records, purpose, consents.rules) for purpose in Purpose)
     return Forgotten(phone=recipient.masked, events=events, opted_out=out)
 

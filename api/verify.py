@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.access import Caller
+from api.access import Verifier
 from api.problems import Problem, Unavailable, responses
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
 from carrier.verify import Channel, Verify
@@ -140,17 +140,17 @@ class Checks:
 
 
 @router.post("/start", status_code=202, responses=responses(400, 401, 403, 429, 501, 502, 503))
-async def start(order: StartRequest, request: Request, caller: Caller) -> Started:
+async def start(order: StartRequest, request: Request, caller: Verifier) -> Started:
     """Has Twilio Verify send a code. Asked again within ten minutes, the same code comes again."""
     checks: Checks = request.app.state.checks
-    return await checks.start(order, caller)
+    return await checks.start(order, caller.name)
 
 
 @router.post("/check", responses=responses(400, 401, 404, 429, 501, 502, 503))
-async def check(order: CheckRequest, request: Request, caller: Caller) -> Checked:
+async def check(order: CheckRequest, request: Request, caller: Verifier) -> Checked:
     """Checks a code. A wrong one is answered `approved: false`; five are allowed."""
     checks: Checks = request.app.state.checks
-    return await checks.check(order, caller)
+    return await checks.check(order, caller.name)
 
 
 def _problem(error: CarrierError) -> Problem:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData()
 
@@ -198,4 +198,35 @@ held_ranges = Table(
     Column("decision", String(10)),
     Column("decided_by", String(40)),
     Column("decided_at", UtcDateTime),
+)
+
+# What operators ordered, and what came of it; rows are added only. The masked number is not kept: it is read through
+# the recipient's key, and so ends with it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("caller", String(40), nullable=False),
+    Column("key_id", String(20), nullable=False),
+    Column("action", String(20), nullable=False),
+    Column("event_id", String(120)),
+    Column("recipient_hash", String(64)),
+    Column("detail", String(40)),
+    Index("audit_by_time", "at"),
+    Index("audit_by_event", "event_id"),
+)
+
+audit_results = Table(
+    "audit_results",
+    metadata,
+    Column(
+        "audit_id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("audit.id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("at", UtcDateTime, nullable=False),
+    Column("result", String(40), nullable=False),
 )

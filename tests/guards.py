@@ -214,6 +214,20 @@ GUARDS = (
         "tests/api/test_callbacks.py::test_a_second_message_for_one_leg_is_recorded_flagged_counted_and_told_once",
     ),
     Guard(
+        "access: a key does what its scopes say",
+        "api/access.py",
+        "        if needed not in key.scopes:\n",
+        "        if False:\n",
+        "tests/api/test_access.py::test_a_key_does_what_its_scopes_say_and_no_more",
+    ),
+    Guard(
+        "access: what an operator orders is written down before it is done",
+        "api/auditing.py",
+        "number: int = await answered(self._audit.ordered(order))",
+        "number: int = 0",
+        "tests/api/test_access.py::test_what_cannot_be_written_down_is_not_done",
+    ),
+    Guard(
         "forged callbacks get 403",
         "api/twilio.py",
         "if signatures is not None and not signatures.genuine(",
