@@ -204,7 +204,7 @@ app.add_typer(consents, name="consents")
 def export_consents(
     path: Annotated[Path, typer.Argument(help="The file. It gets phone numbers in clear: only its owner may read it.")],
     status: Annotated[str | None, typer.Option(help="Only these, such as opted_out.")] = None,
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """Write the ledger to a file."""
     from consents import write
@@ -215,7 +215,7 @@ def export_consents(
 @consents.command("import")
 def import_consents(
     path: Annotated[Path, typer.Argument(help="The file; its first line names phone, status, source and others.")],
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """Add a file's records to the ledger; doing it twice is doing it once."""
     from consents import read
@@ -223,12 +223,55 @@ def import_consents(
     run_to_end(read(prepared(), console, path, key))
 
 
+webhooks = typer.Typer(help="What callers were told by webhook.", no_args_is_help=True)
+app.add_typer(webhooks, name="webhooks")
+
+
+@webhooks.command("list")
+def list_of_webhooks(
+    caller: Annotated[str | None, typer.Option(help="Only this caller's.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only of this eventId.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only pending, taken, failed or withheld ones.")] = None,
+    key: ApiKey = None,
+) -> None:
+    """List them, the latest first."""
+    from client import list_webhooks
+
+    run_to_end(list_webhooks(prepared(), console, key, caller=caller, eventId=event, state=state))
+
+
+@webhooks.command("redeliver")
+def redeliver_webhooks(
+    ids: Annotated[list[str] | None, typer.Argument(help="Their IDs; or give --since.")] = None,
+    since: Annotated[str | None, typer.Option(help="All from then on, such as 2026-11-24T09:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="All before then.")] = None,
+    caller: Annotated[str | None, typer.Option(help="Only this caller's.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only failed ones, say.")] = None,
+    key: ApiKey = None,
+) -> None:
+    """Send them once more, with the same webhook-id."""
+    from client import redeliver
+
+    order = {"ids": ids, "since": since, "until": until, "caller": caller, "state": state}
+    run_to_end(redeliver(prepared(), console, key, order))
+
+
+@webhooks.command("enable")
+def enable_endpoint_of(
+    caller: Annotated[str, typer.Argument(help="Whose endpoint was disabled.")], key: ApiKey = None
+) -> None:
+    """Enable an endpoint that took nothing for days, and send what was withheld from it."""
+    from client import enable_endpoint
+
+    run_to_end(enable_endpoint(prepared(), console, key, caller))
+
+
 @app.command()
 def ranges(
     range_id: Annotated[str | None, typer.Argument(help="The range to decide on; all are listed without.")] = None,
     release: Annotated[bool, typer.Option("--release", help="Let its texts leave, for 24 hours.")] = False,
     block: Annotated[bool, typer.Option("--block", help="Send nothing to it, from now on.")] = False,
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """See the ranges of numbers that look like SMS pumping, and decide on them."""
     from client import decide, list_ranges

@@ -89,6 +89,37 @@ async def decide(settings: Settings, console: Console, range_id: str, decision: 
     return 0 if status == 200 else 1
 
 
+async def list_webhooks(settings: Settings, console: Console, key: str | None, **which: str | None) -> int:
+    """Prints what callers were told by webhook. 0 when it could be read."""
+    query = urlencode({name: value for name, value in which.items() if value is not None})
+    status, answer = await _asked(console, Api(settings, key), "GET", f"/api/webhooks?{query}")
+    if status != 200:
+        console.print(f"[red]{answer.get('error')}[/] {answer.get('detail')}")
+        return 1
+    table = Table("id", "caller", "state", "attempts", "since", "the endpoint's answer")
+    for one in answer["webhooks"]:
+        cells = one["id"], one["caller"], one["state"], str(one["attempts"]), one["createdAt"][:19]
+        table.add_row(*cells, one.get("answer", ""))
+    console.print(table if answer["webhooks"] else "No webhooks.")
+    return 0
+
+
+async def redeliver(settings: Settings, console: Console, key: str | None, order: dict[str, Any]) -> int:
+    """Has webhooks sent again and prints the answer. 0 when that was ordered."""
+    given = {name: value for name, value in order.items() if value}
+    status, answer = await _asked(console, Api(settings, key), "POST", "/api/webhooks/redeliver", given)
+    console.print_json(data=answer)
+    return 0 if status == 200 else 1
+
+
+async def enable_endpoint(settings: Settings, console: Console, key: str | None, caller: str) -> int:
+    """Enables a caller's endpoint and prints the answer. 0 when it was disabled."""
+    path = f"/api/webhooks/endpoints/{quote(caller, safe='')}/enable"
+    status, answer = await _asked(console, Api(settings, key), "POST", path)
+    console.print_json(data=answer)
+    return 0 if status == 200 else 1
+
+
 async def _asked(
     console: Console, api: Api, method: str, path: str, body: Any = None, wait: int = 0
 ) -> tuple[int, Any]:

@@ -22,10 +22,11 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from notifications import access
+from notifications import access, endpoints
 from notifications.caps import Cap, parse_caps
 from notifications.consent import ConsentRules, OptOutScope
 from notifications.destinations import Destinations, NumberType
+from notifications.endpoints import Endpoint, Endpoints, parse_endpoints
 from notifications.per_name import UNLIMITED, PerName, parse_per_name
 from notifications.quiet_hours import QuietHours
 
@@ -81,12 +82,11 @@ AuthToken = Annotated[SecretStr, _pattern(r"\S{20,}", "must have at least 20 cha
 WebhookSecret = Annotated[
     SecretStr,
     _pattern(
-        r"(whsec_)?([A-Za-z0-9+/]{4}){5,}[A-Za-z0-9+/]{2,4}={0,2}", "must be whsec_ and at least 24 base64 characters"
+        rf"{endpoints.SECRET.pattern}(\s*,\s*{endpoints.SECRET.pattern})?",
+        "must be whsec_ and at least 24 base64 characters, or two of them with a comma between",
     ),
 ]
-WebhookUrl = Annotated[
-    str, _pattern(r"https?://[^\s/?#@]+[^\s#@]*", "must be an http or https URL without credentials")
-]
+WebhookUrl = Annotated[str, _pattern(endpoints.URL.pattern, "must be an http or https URL without credentials")]
 
 
 class Settings(BaseSettings):
@@ -176,6 +176,7 @@ class Settings(BaseSettings):
 
     events_webhook_url: WebhookUrl | None = None
     events_webhook_secret: WebhookSecret | None = None
+    events_webhooks_file: Path | None = None
     operations_webhook_url: WebhookUrl | None = None
     operations_webhook_secret: WebhookSecret | None = None
 
@@ -315,6 +316,12 @@ class Settings(BaseSettings):
         ):
             if getattr(self, name) is not None and getattr(self, other) is None:
                 problems.append(f"{other.upper()}: is needed with {name.upper()}")
+        try:
+            _ = self.endpoints
+        except (OSError, UnicodeDecodeError) as failure:
+            problems.append(f"EVENTS_WEBHOOKS_FILE: cannot be read ({type(failure).__name__})")
+        except ValueError as wrong:
+            problems += [f"EVENTS_WEBHOOKS_FILE: {line}" for line in str(wrong).split("; ")]
         if self.twilio_account_sid and not (self.twilio_from_number or self.twilio_messaging_service_sid):
             problems.append("TWILIO_FROM_NUMBER: or TWILIO_MESSAGING_SERVICE_SID is needed with TWILIO_ACCOUNT_SID")
         problems += self._wrong_keys()
@@ -421,6 +428,16 @@ class Settings(BaseSettings):
         return PRODUCTION_PUMPING_LIMIT
 
     @property
+    def operators_endpoint(self) -> Endpoint | None:
+        return _endpoint(self.operations_webhook_url, self.operations_webhook_secret)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Where callers are told how their events ended. Raises OSError, ValueError."""
+        named = parse_endpoints(self.events_webhooks_file.read_text()) if self.events_webhooks_file else {}
+        return Endpoints(_endpoint(self.events_webhook_url, self.events_webhook_secret), named)
+
+    @property
     def destinations(self) -> Destinations:
         return Destinations(self.allowed_countries, self.allowed_number_types)
 
@@ -495,6 +512,13 @@ class Settings(BaseSettings):
             "TEMPORAL_NAMESPACE": self.temporal_namespace,
             **{name: value for name, value in (from_file | dict(os.environ)).items() if name.startswith("TEMPORAL_")},
         }
+
+
+def _endpoint(url: str | None, secret: SecretStr | None) -> Endpoint | None:
+    if url is None or secret is None:
+        return None
+    secrets = tuple(SecretStr(one.strip()) for one in secret.get_secret_value().split(","))
+    return Endpoint(url, secrets)
 
 
 def _decoded(key: SecretStr) -> bytes:

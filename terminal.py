@@ -31,6 +31,7 @@ WORDS = {
     "found": "found at Twilio",
     "told_operators": "operators told",
     "told_caller": "caller told",
+    "caller_not_told": "caller not told",
     "suppressed": "not allowed",
     "expired": "too old",
     "held": "held back",

@@ -21,6 +21,7 @@ from api import (
     recipients,
     twilio,
     voice,
+    webhooks,
 )  # fmt: skip
 from api import verify as login_checks
 from api.access import Access, Keys, describe_scopes
@@ -49,6 +50,7 @@ from store.gate import Gate
 from store.held_ranges import HeldRanges
 from store.ledger import Ledger
 from store.limits import Limits
+from store.outbox import Outbox
 from store.resends import Resends
 from store.steps import StepRecords
 from store.timeline import Timeline
@@ -78,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
             KeyedHash(settings.hash_key),
             Rules(
                 window=app.state.window,
-                report_to_callers=settings.events_webhook_url is not None,
+                endpoints=settings.endpoints,
                 quiet_hours=settings.quiet_hours,
                 link_hosts=settings.link_hosts,
                 destinations=settings.destinations,
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
         app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
         app.state.erasures, app.state.dispatch = Erasures(database), dispatch
+        app.state.outbox = Outbox(database)
         app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
         app.state.follow_up = FollowUp(
@@ -126,7 +129,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(events.router())
     for part in (
         batches, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice, inbound,
-        operations,
+        webhooks, operations,
     ):  # fmt: skip
         app.include_router(part.router)
     app.include_router(audit_router)

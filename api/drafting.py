@@ -11,6 +11,7 @@ from api.problems import Problem
 from notifications import phone
 from notifications.confidential import Confidential
 from notifications.destinations import Destinations
+from notifications.endpoints import NOBODY_IS_TOLD, Endpoints
 from notifications.event import Event, NotNow
 from notifications.local_time import zones_of
 from notifications.notification import NOBODY, NotificationRequest, Recipient, Step
@@ -30,7 +31,7 @@ class Rules:
 
     window: timedelta
     """How old an event may be."""
-    report_to_callers: bool = False
+    endpoints: Endpoints = NOBODY_IS_TOLD
     quiet_hours: QuietHours | None = None
     link_hosts: frozenset[str] = frozenset()
     """Where links may lead; empty for everywhere."""
@@ -105,7 +106,7 @@ class Drafting:
             consent_at=event.consent_at,
             occurred_at=event.occurred_at,
             operator_note=Confidential(event.operator_note) if event.operator_note else None,
-            report_to_caller=self._rules.report_to_callers,
+            report_to_caller=self._rules.endpoints.of(caller) is not None,
             quiet_hours=quiet_hours,
             time_zones=zones,
             not_before=first.not_before if first else None,

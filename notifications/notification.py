@@ -190,6 +190,7 @@ class EscalationReason(StrEnum):
     NOT_ACKNOWLEDGED = "not_acknowledged"  # all were tried, and nobody said that he takes care of it
     BUDGET = "budget_exceeded"  # a caller's or a country's, for today
     PUMPING = "pumping"  # so many numbers of one range that an operator must decide
+    ENDPOINT_DISABLED = "endpoint_disabled"  # its caller cannot be told of its end
     RECOVERED = "delivered_late"  # closes the case that one of the others has opened
 
 

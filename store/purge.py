@@ -12,7 +12,7 @@ from sqlalchemy.engine import CursorResult
 from notifications.per_name import PerName
 from notifications.status import FINAL, DeliveryStatus
 from store.database import Database
-from store.schema import legs, notifications, recipients, timeline
+from store.schema import legs, notifications, recipients, timeline, webhooks
 
 AT_ONCE = 500  # rows in one transaction
 _LEAVES_NO_DOUBT = (DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
@@ -44,6 +44,7 @@ class Purge:
         found = await self._on(query, {"story_purged_at": now})
         async with self._database.write() as connection:
             await connection.execute(delete(timeline).where(timeline.c.event_id.in_(found)))
+            await connection.execute(delete(webhooks).where(webhooks.c.event_id.in_(found)))
             if keep.largest is not None:  # callbacks of messages that nobody knew
                 old = timeline.c.at < now - timedelta(days=keep.largest)
                 await connection.execute(delete(timeline).where(timeline.c.event_id == "", old))

@@ -9,7 +9,9 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import CarrierReport
+from notifications.report import Report
 from notifications.status import DeliveryStatus, advance, why_no_news
+from store import outbox
 from store.database import Database
 from store.schema import legs, notifications, timeline
 
@@ -202,11 +204,7 @@ async def advance_status(
     error_code: int | None = None,
 ) -> bool:
     """Moves the notification's status forward within the caller's transaction; False when it was no news."""
-    query = (
-        select(notifications.c.status, notifications.c.sid)
-        .where(notifications.c.event_id == event_id)
-        .with_for_update()
-    )
+    query = select(*_STANDING).where(notifications.c.event_id == event_id).with_for_update()
     row = (await connection.execute(query)).first()
     if row is None:
         return False
@@ -219,7 +217,21 @@ async def advance_status(
     if changes:
         changes["updated_at"] = datetime.now(UTC)
         await connection.execute(update(notifications).where(notifications.c.event_id == event_id).values(changes))
+    if row.reports and reported.final and "status" in changes:
+        _, leg = await _range(connection, event_id)
+        report = Report(event_id, row.kind, leg, reported, sid or row.sid, error_code, row.escalated is not None)
+        await outbox.add(connection, report, row.caller)  # with its status or not at all: callers hear of every end
     return "status" in changes
+
+
+_STANDING = (
+    notifications.c.status,
+    notifications.c.sid,
+    notifications.c.kind,
+    notifications.c.caller,
+    notifications.c.escalated,
+    notifications.c.reports,
+)
 
 
 async def _record(connection: AsyncConnection, event_id: str) -> Record | None:

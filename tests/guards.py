@@ -179,6 +179,13 @@ GUARDS = (
         "tests/api/test_holding.py::test_a_text_that_was_late_into_the_night_waits_for_the_morning_too",
     ),
     Guard(
+        "callers hear of every end: a status is written down with its webhook",
+        "store/timeline.py",
+        "if row.reports and reported.final and",
+        "if False and",
+        "tests/workflow/test_caller_webhooks.py::test_the_reconciliation_sends_what_nobody_sends",
+    ),
+    Guard(
         "where texts may go: what goes beyond a budget is not sent",
         "store/caps.py",
         "            where=counters.c.count + count <= budget,\n",

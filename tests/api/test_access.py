@@ -25,6 +25,7 @@ from tests.world import KEY, World, free_port, serving, settings_for
 BARE = {"PATH": "/usr/bin:/bin", "COLUMNS": "200"}
 PATH_VALUES = {
     "{range_id}": "0" * 32,
+    "{name}": "nobody",
     "{event_id}": "no-such-event",
     "{phone}": "+15557770001",
     "{sid}": "SM" + "4" * 32,
@@ -322,6 +323,8 @@ ORDERS: dict[tuple[str, str], tuple[str, dict[str, Any] | str | None, str]] = {
     ("PUT", "/api/recipients/{phone}/consent"): ("consent", {"status": "revoked", "source": "call"}, "done"),
     ("DELETE", "/api/recipients/{phone}"): ("erase", None, "done"),
     ("POST", "/api/ranges/{range_id}"): ("range", {"decision": "block"}, "not_found"),
+    ("POST", "/api/webhooks/redeliver"): ("redeliver", {"ids": ["none/1/delivered"]}, "done"),
+    ("POST", "/api/webhooks/endpoints/{name}/enable"): ("enable endpoint", None, "not_found"),
     ("POST", "/api/consents.csv"): ("import consents", "phone,status,source\n", "done"),
 }
 
