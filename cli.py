@@ -142,13 +142,14 @@ def resend(
 
 @app.command()
 def trace(
-    identifier: Annotated[str, typer.Argument(help="An eventId, or a Message SID (SM… or MM…).")],
+    identifier: Annotated[str, typer.Argument(help="An eventId, a SID (SM…, MM… or CA…), or a phone (+…).")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False,
     key: ApiKey = None,
 ) -> None:
-    """Tell the whole story of one notification."""
-    from client import tell
+    """Tell the whole story of one notification, or list what was sent to a phone."""
+    from questions import tell
 
-    run_to_end(tell(prepared(), console, identifier, key))
+    run_to_end(tell(prepared(), console, identifier, key, follow=follow))
 
 
 @app.command()

@@ -19,6 +19,7 @@ from api import (
     problems,
     ranges,
     recipients,
+    stories,
     twilio,
     voice,
     webhooks,
@@ -53,6 +54,7 @@ from store.limits import Limits
 from store.outbox import Outbox
 from store.resends import Resends
 from store.steps import StepRecords
+from store.stories import Stories
 from store.timeline import Timeline
 from store.vault import Vault
 from workflows.dispatch import Dispatch
@@ -90,7 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
         app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
         app.state.erasures, app.state.dispatch = Erasures(database), dispatch
-        app.state.outbox = Outbox(database)
+        app.state.outbox, app.state.stories = Outbox(database), Stories(database)
         app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
         app.state.follow_up = FollowUp(
@@ -120,6 +122,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPIOffline(
         title="Heliograph", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
+    app.state.followers = stories.Followers()
+    app.state.workflows_url = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
     app.state.access = Access(settings)
     app.state.signatures = (
         Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
@@ -128,8 +132,8 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(events.router())
     for part in (
-        batches, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice, inbound,
-        webhooks, operations,
+        batches, stories, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice,
+        inbound, webhooks, operations,
     ):  # fmt: skip
         app.include_router(part.router)
     app.include_router(audit_router)

@@ -1,6 +1,6 @@
 """The story of every notification, entry by entry, and the status that it adds up to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -70,12 +70,11 @@ class Timeline:
 
     async def record(self, event_id: str) -> Record | None:
         async with self._database.read() as connection:
-            return await _record(connection, event_id)
+            return await record_of(connection, event_id)
 
     async def story(self, event_id: str) -> list[Entry]:
         async with self._database.read() as connection:
-            query = select(timeline).where(timeline.c.event_id == event_id).order_by(timeline.c.id)
-            return [_entry(row) for row in await connection.execute(query)]
+            return await timeline_of(connection, event_id)
 
     async def event_of(self, sid: str) -> str | None:
         """The event that a message belongs to, by the ledger or by any callback that named both."""
@@ -234,10 +233,24 @@ _STANDING = (
 )
 
 
-async def _record(connection: AsyncConnection, event_id: str) -> Record | None:
-    row = (await connection.execute(select(notifications).where(notifications.c.event_id == event_id))).first()
-    if row is None:
-        return None
+async def timeline_of(connection: AsyncConnection, event_id: str) -> list[Entry]:
+    """The entries of an event, in the order in which they were written."""
+    query = select(timeline).where(timeline.c.event_id == event_id).order_by(timeline.c.id)
+    return [_entry(row) for row in await connection.execute(query)]
+
+
+async def record_of(connection: AsyncConnection, event_id: str) -> Record | None:
+    """What is known of an event; None when SQL does not know it."""
+    found = await connection.execute(select(notifications).where(notifications.c.event_id == event_id))
+    return next(iter(records(found)), None)
+
+
+def records(rows: Iterable[Row[Any]]) -> list[Record]:
+    """From rows of `notifications`."""
+    return [_record(row) for row in rows]
+
+
+def _record(row: Row[Any]) -> Record:
     return Record(
         event_id=row.event_id,
         kind=row.kind,

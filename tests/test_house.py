@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "bulk": {"client", "settings"},
     "client": {"settings", "terminal"},
     "consents": {"client", "settings"},
+    "questions": {"client", "settings", "terminal"},
     "worker": {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
     },
