@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from process import errors, leave, prepared, run_to_end
+from process import errors, leave, prepared, refuse, run_to_end
 
 app = typer.Typer(
     help="One event, one text, followed to the handset.", no_args_is_help=True, add_completion=False,
@@ -31,6 +31,18 @@ def worker() -> None:
     from worker import run
 
     run_to_end(run(prepared()))
+
+
+@app.command()
+def codec() -> None:
+    """Serve clear text to operators who have logged in, for Temporal's UI."""
+    from api.codec.server import server
+
+    settings = prepared()
+    if problems := settings.codec_problems():
+        refuse(problems)
+    server(settings).run()
+    leave(0)
 
 
 @app.command()

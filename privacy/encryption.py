@@ -111,5 +111,5 @@ class EncryptingCodec(PayloadCodec):
     def _open(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != self.ENCODING:
             return payload
-        key_id = payload.metadata["encryption-key-id"].decode()
+        key_id = payload.metadata["encryption-key-id"].decode(errors="replace")
         return Payload.FromString(self._ring.decrypt(key_id, payload.data))

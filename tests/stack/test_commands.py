@@ -21,6 +21,7 @@ def ports_environment(ports: Ports) -> dict[str, str]:
         "TEMPORAL_UI_PORT": str(ports.ui),
         "TEMPORAL_UI_URL": f"http://127.0.0.1:{ports.ui}",
         "SIMULATOR_PORT": str(ports.simulator),
+        "CODEC_PORT": str(ports.codec),
         "COLUMNS": "160",
     }
 
