@@ -58,8 +58,13 @@ class KeyRing:
 
     def decrypt_text(self, sealed: str) -> str:
         """Raises DecryptionError."""
-        key_id, _, encoded = sealed.rpartition(":")
-        return self.decrypt(key_id, base64.b64decode(encoded)).decode()
+        encoded = sealed.rpartition(":")[2]
+        return self.decrypt(key_id_of(sealed), base64.b64decode(encoded)).decode()
+
+
+def key_id_of(sealed: str) -> str:
+    """Of a database column: which key it is sealed under."""
+    return sealed.rpartition(":")[0]
 
 
 class KeyedHash:
