@@ -71,7 +71,7 @@ async def posted(stack: Stack, event_id: str) -> None:
     async with httpx.AsyncClient(base_url=stack.api_url, headers={"Authorization": f"Bearer {KEY}"}) as http:
         (await http.post("/api/order-shipped-sms", json=event)).raise_for_status()
         async with asyncio.timeout(20):
-            while (await http.get(f"/api/notifications/{event_id}")).json().get("status") != "delivered":
+            while (await http.get(f"/api/notifications/{event_id}")).json().get("status") != "delivered":  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
 
