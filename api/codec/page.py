@@ -40,8 +40,8 @@ def _inside(session: Session, ui: str, endpoint: str) -> str:
     return f"""
 <p>Logged in as <b>{escape(session.operator)}</b> until {session.until:%H:%M} UTC.
 <a href="{escape(ui)}">Temporal's UI</a> shows clear text now; reload what is open there.</p>
-<p><small>Still encrypted? Then the UI does not send the log-in along. Once per browser: the codec server's button at
-its top right, “Use my browser setting”, endpoint <code>{escape(endpoint)}</code>, “Include cross-origin credentials”,
+<p><small>Still encrypted? Then the UI does not send the log-in along. Once per browser: the glasses at its
+top right, “Use my browser setting”, endpoint <code>{escape(endpoint)}</code>, “Include cross-origin credentials”,
 Apply. Or the UI was opened under another address than <code>{escape(ui)}</code>.</small></p>
 <form method="post" action="logout"><button>Log out</button></form>"""
 

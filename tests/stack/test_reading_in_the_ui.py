@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
-from devstack.stack import Ports, Stack
+from devstack.stack import Ports, Stack, temporal_binary
 from tests.browser import chromium
 from tests.world import KEY, stack_environment
 
@@ -65,13 +66,12 @@ async def stack(data: Path) -> AsyncIterator[Stack]:
         await asyncio.to_thread(stack.stop)
 
 
-async def posted(stack: Stack, event_id: str) -> None:
-    """A text that has arrived."""
+async def posted(stack: Stack, event_id: str, status: str = "delivered") -> None:
     event = {"eventId": event_id, "phone": PHONE, "orderId": ORDER, "consentAt": "2026-01-01T00:00:00Z"}
     async with httpx.AsyncClient(base_url=stack.api_url, headers={"Authorization": f"Bearer {KEY}"}) as http:
         (await http.post("/api/order-shipped-sms", json=event)).raise_for_status()
         async with asyncio.timeout(20):
-            while (await http.get(f"/api/notifications/{event_id}")).json().get("status") != "delivered":  # noqa: ASYNC110
+            while (await http.get(f"/api/notifications/{event_id}")).json().get("status") != status:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
 
@@ -126,9 +126,26 @@ async def test_with_make_up_the_ui_is_told_once_to_send_the_log_in_along(desk: D
     await desk.reads()
 
 
+async def test_the_temporal_command_reads_with_an_operators_key(stack: Stack) -> None:
+    event_id = "order-shipped:on-the-command-line"
+    await posted(stack, event_id)
+    show = [
+        temporal_binary(), "workflow", "show", "--detailed", "--workflow-id", event_id,
+        "--address", f"127.0.0.1:{stack.ports.temporal}", "--codec-endpoint", stack.codec_url,
+    ]  # fmt: skip
+    for auth, reads in ((f"Bearer {OPERATOR_KEY}", True), ("Bearer not-a-key-of-anyone", False)):
+        ended = subprocess.run([*show, "--codec-auth", auth], capture_output=True, text=True, timeout=30)
+        assert (ended.returncode == 0) is reads
+        assert (PHONE in ended.stdout) is reads
+
+
 async def test_who_was_forgotten_is_forgotten_there_too(set_up_desk: Desk) -> None:
-    """The last one here: the phone is that of all."""
+    """The last but one: the phone is that of all."""
     desk = set_up_desk
+    async with httpx.AsyncClient() as http:  # a text on its way: the history of one that has ended goes at once
+        await http.put(f"{desk.stack.simulator_url}/simulator/numbers/{PHONE}", json={"finalAfter": 600})
+    desk.event_id = "order-shipped:on-its-way"
+    await posted(desk.stack, desk.event_id, "sent")
     await desk.log_in()
     await desk.reads()
     async with httpx.AsyncClient(base_url=desk.stack.api_url, headers={"Authorization": f"Bearer {KEY}"}) as http:
@@ -136,3 +153,10 @@ async def test_who_was_forgotten_is_forgotten_there_too(set_up_desk: Desk) -> No
     await desk.look()
     await expect(desk.page.get_by_text("erased: the recipient was forgotten").first).to_be_visible(timeout=20_000)
     assert PHONE not in await desk.page.content()
+
+
+def test_nothing_that_was_read_and_no_key_is_in_a_log(stack: Stack) -> None:
+    written = {path.stem: path.read_text() for path in stack.logs.glob("*.log")}
+    assert "operator=ada" in written["codec"]
+    for secret in (PHONE[1:], ORDER, OPERATOR_KEY, "not-a-key-of-anyone"):
+        assert not [name for name, text in written.items() if secret in text]
