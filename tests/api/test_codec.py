@@ -1,5 +1,6 @@
 """The codec server: clear text for operators, and for nobody else."""
 
+import asyncio
 import base64
 import json
 import os
@@ -255,6 +256,20 @@ async def test_a_body_has_a_limit(operator: httpx.AsyncClient) -> None:
     answer = await operator.post("/decode", content=b" " * (MAX_BYTES + 1), headers=bearer(ADA))
     assert answer.status_code == 413
     assert (await operator.post("/login", content=b"key=" + b"x" * 5000)).status_code == 413
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.codec.app.READ_WITHIN", 0.2)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(2)
+        yield b"}"
+
+    answer = await operator.post("/decode", content=slowly(), headers=bearer(ADA))
+    assert (answer.status_code, answer.json()["error"]) == (408, "too_slow")
 
 
 @examples(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

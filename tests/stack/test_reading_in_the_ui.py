@@ -134,7 +134,8 @@ async def test_the_temporal_command_reads_with_an_operators_key(stack: Stack) ->
         "--address", f"127.0.0.1:{stack.ports.temporal}", "--codec-endpoint", stack.codec_url,
     ]  # fmt: skip
     for auth, reads in ((f"Bearer {OPERATOR_KEY}", True), ("Bearer not-a-key-of-anyone", False)):
-        ended = subprocess.run([*show, "--codec-auth", auth], capture_output=True, text=True, timeout=30)
+        asked = [*show, "--codec-auth", auth]
+        ended = await asyncio.to_thread(subprocess.run, asked, capture_output=True, text=True, timeout=30)
         assert (ended.returncode == 0) is reads
         assert (PHONE in ended.stdout) is reads
 

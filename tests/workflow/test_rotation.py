@@ -21,6 +21,7 @@ from notifications.notification import NotificationRequest
 from privacy.encryption import KeyRing
 from privacy.sealing import RecipientKey, seal_without_recipient, tokens
 from settings import Settings
+from store.cases import Cases
 from store.database import Database
 from store.event_rows import open_event, sealed_recipient
 from store.rekey import AT_ONCE, SEALED, Rekey, Rekeyed
@@ -215,6 +216,15 @@ async def test_what_is_erased_or_written_meanwhile_is_left_as_it_is(database: Da
     async with database.read() as connection:
         row = (await connection.execute(select(notifications).where(notifications.c.event_id == "e0"))).one()
     assert row.sealed_request is None
+
+
+async def test_what_no_key_opens_does_not_keep_others_from_being_looked_after(database: Database) -> None:
+    await filled(database, rows=1)
+    now = datetime.now(UTC)
+    async with database.write() as connection:
+        await open_event(connection, NEW, request(event_id="readable"), now)
+    due = await Cases(database, ONLY_NEW).due(quiet_since=now + timedelta(hours=1), now=now, at_most=10)
+    assert [case.event_id for case in due] == ["readable"]
 
 
 def test_no_sealed_column_is_left_out() -> None:
