@@ -1,15 +1,16 @@
-"""What `heliograph send`, `heliograph resend` and `heliograph trace` do."""
+"""What `heliograph send`, `heliograph resend`, `heliograph trace` and `heliograph audit` do."""
 
 import json
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 from rich.console import Console
+from rich.table import Table
 
 from settings import Settings
-from terminal import story
+from terminal import orders, story
 
 
 class Api:
@@ -21,14 +22,21 @@ class Api:
         self._headers = {"Authorization": f"Bearer {key or first}"} if key or first else {}
 
     async def ask(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, text: str | None = None
     ) -> tuple[int, Any]:
-        """Status and JSON. Raises aiohttp.ClientError when the API is not there."""
+        """Status and JSON; sends `body` as JSON, or `text`. Raises aiohttp.ClientError when the API is not there."""
+        status, answer = await self.text(method, path, body, headers, text)
+        return status, json.loads(answer)
+
+    async def text(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, text: str | None = None
+    ) -> tuple[int, str]:
+        """The same, whatever the answer is."""
         async with (
             aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=90)) as session,
-            session.request(method, self.url + path, json=body, headers=headers) as response,
+            session.request(method, self.url + path, json=body, data=text, headers=headers) as response,
         ):
-            return response.status, json.loads(await response.text())
+            return response.status, await response.text()
 
 
 async def post(settings: Settings, console: Console, kind: str, fields: list[str], wait: int, key: str | None) -> int:
@@ -58,6 +66,29 @@ async def order_again(
     return 0 if status == 200 else 1
 
 
+async def list_ranges(settings: Settings, console: Console, key: str | None) -> int:
+    """Prints the ranges of numbers that are held, or were. 0 when they could be read."""
+    status, answer = await _asked(console, Api(settings, key), "GET", "/api/ranges")
+    if status != 200:
+        console.print(f"[red]{answer.get('error')}[/] {answer.get('detail')}")
+        return 1
+    table = Table("id", "country", "numbers", "since", "waiting", "decision")
+    for one in answer:
+        decision = f"{one['decision']} by {one['decidedBy']}" if "decision" in one else "[yellow]none yet[/]"
+        numbers = f"{one['digits']}****"
+        table.add_row(one["id"], one["country"], numbers, one["since"][:19], str(one["waiting"]), decision)
+    console.print(table if answer else "No range of numbers is held.")
+    return 0
+
+
+async def decide(settings: Settings, console: Console, range_id: str, decision: str, key: str | None) -> int:
+    """Decides on a range of numbers and prints the answer. 0 when it was held."""
+    path = f"/api/ranges/{quote(range_id, safe='')}"
+    status, answer = await _asked(console, Api(settings, key), "POST", path, {"decision": decision})
+    console.print_json(data=answer)
+    return 0 if status == 200 else 1
+
+
 async def _asked(
     console: Console, api: Api, method: str, path: str, body: Any = None, wait: int = 0
 ) -> tuple[int, Any]:
@@ -69,12 +100,27 @@ async def _asked(
         return 0, {"error": "unavailable", "detail": f"What answers at {api.url} is not Heliograph."}
 
 
-async def tell(settings: Settings, console: Console, identifier: str) -> int:
+async def tell(settings: Settings, console: Console, identifier: str, key: str | None) -> int:
     """Prints a notification's story. 0 when there is one."""
     path = "messages" if len(identifier) == 34 and identifier[:2] in ("SM", "MM") else "notifications"
-    status, answer = await _asked(console, Api(settings), "GET", f"/api/{path}/{identifier}")
+    status, answer = await _asked(console, Api(settings, key), "GET", f"/api/{path}/{identifier}")
     if status != 200:
         console.print(f"[red]{answer.get('error')}[/] {answer.get('detail')}")
         return 1
     console.print(story(answer, ui=settings.temporal_ui_url, namespace=settings.temporal_namespace))
+    return 0
+
+
+async def tell_orders(
+    settings: Settings, console: Console, since: str | None, event_id: str | None, limit: int, key: str | None
+) -> int:
+    """Prints what operators ordered. 0 when it could be asked for."""
+    wanted = {"since": since, "eventId": event_id, "limit": limit}
+    query = urlencode({name: value for name, value in wanted.items() if value is not None})
+    status, answer = await _asked(console, Api(settings, key), "GET", f"/api/audit?{query}")
+    if status != 200:
+        says = "; ".join(f"{one['field']} {one['problem']}" for one in answer.get("details", []) if "field" in one)
+        console.print(f"[red]{answer.get('error')}[/] {says or answer.get('detail')}")
+        return 1
+    console.print(orders(answer["entries"]))
     return 0

@@ -96,3 +96,23 @@ def line(entry: Mapping[str, Any]) -> tuple[Text, Text]:
 
 def workflow_url(ui: str, event_id: str, namespace: str = "default") -> str:
     return f"{ui}/namespaces/{namespace}/workflows/{event_id}"
+
+
+def orders(entries: Iterable[Mapping[str, Any]]) -> Table:
+    """What operators ordered, one line each."""
+    table = Table(box=None, padding=(0, 1))
+    for name in ("when", "who", "key", "what", "about", "result"):
+        table.add_column(name, no_wrap=name in ("when", "key"), overflow="fold")
+    for entry in entries:
+        at = datetime.fromisoformat(str(entry["at"]))
+        about = entry.get("eventId") or " ".join(filter(None, (entry.get("phone"), entry.get("recipientHash"))))
+        result = str(entry.get("result") or "not known")
+        table.add_row(
+            Text(f"{at:%Y-%m-%d %H:%M:%S} Z", "dim"),
+            Text(str(entry["caller"])),
+            Text(str(entry["keyId"])),
+            Text(" ".join(filter(None, (entry["action"], entry.get("detail"))))),
+            Text(about),
+            Text(result, "green" if result == "done" else "yellow"),
+        )
+    return table

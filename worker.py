@@ -23,7 +23,7 @@ from carrier.calls import Calls
 from carrier.messages import Messages
 from engine import connect_when_up
 from notifications.plan import Channel
-from privacy.encryption import KeyRing
+from privacy.encryption import KeyedHash, KeyRing
 from process import prepared, run_to_end
 from settings import Settings
 from store.alerts import Alerts
@@ -33,6 +33,7 @@ from store.consents import Consents
 from store.database import Database
 from store.erasures import Erasures
 from store.gate import Gate
+from store.held_ranges import HeldRanges
 from store.ledger import Ledger
 from store.purge import Purge as PurgeTables
 from store.steps import StepRecords
@@ -75,13 +76,15 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
         carriers = {Channel.SMS: messages, Channel.VOICE: calls}
         ring = KeyRing(settings.encryption_keys)
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
-        gate = Gate(vault, consents, SendLimits(settings.recipient_caps, settings.caller_budget))
+        limits = SendLimits(settings.recipient_caps, settings.caller_budget, settings.country_budget)
+        ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
+        gate = Gate(vault, consents, limits, ranges)
         ledger = Ledger(database, ring, gate)
         timeline = Timeline(database)
         look_up = LookUp(ledger, timeline, vault, consents, carriers)
         dispatch = Dispatch(client)
         yield Collaborators(
-            deliver=Deliver(ledger, carriers, look_up, settings.allowed_countries),
+            deliver=Deliver(ledger, carriers, look_up, dispatch, settings.destinations),
             look_up=look_up,
             steps=Steps(ledger, StepRecords(database, ring), timeline, Alerts(database, ring), vault, dispatch),
             webhooks=Webhooks(

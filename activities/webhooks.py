@@ -30,8 +30,8 @@ _SAYS = {
         "Look the Message SID up in Twilio's console; a late delivery closes this case by itself.",
     ),
     EscalationReason.NOT_ACCEPTED: (
-        "Twilio has not taken it in time; it is still being tried.",
-        "Check Twilio's status page and the account's limits.",
+        "It has not left in time: Twilio does not take it, or it is held. It is still being tried.",
+        "Its timeline tells; check Twilio's status page and the account's limits.",
     ),
     EscalationReason.UNKNOWN: (
         "It may or may not have been sent, and neither a callback nor Twilio's list tells.",
@@ -52,6 +52,14 @@ _SAYS = {
     EscalationReason.NOT_ACKNOWLEDGED: (
         "Nobody on call has acknowledged it; its timeline tells who was reached.",
         "Take care of it, and acknowledge it by API; or reach somebody another way.",
+    ),
+    EscalationReason.BUDGET: (
+        "Today's budget is used up (its timeline tells which): this text was not sent, nor are others until 0:00 UTC.",
+        "Find out why so much is sent; raise COUNTRY_BUDGET or CALLER_BUDGET if that is meant.",
+    ),
+    EscalationReason.PUMPING: (
+        "So many numbers of one range were texted that it looks like SMS pumping. Texts to the range wait.",
+        "See who posts them; then `heliograph ranges` releases or blocks the range (block it at Twilio too).",
     ),
     EscalationReason.RECOVERED: ("It was delivered after all.", "Nothing; this closes the case."),
 }

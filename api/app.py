@@ -8,10 +8,25 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import batches, events, inbound, incidents, notifications, operations, problems, recipients, twilio, voice
+from api import (
+    batches,
+    consent_files,
+    events,
+    inbound,
+    incidents,
+    notifications,
+    operations,
+    problems,
+    ranges,
+    recipients,
+    twilio,
+    voice,
+)  # fmt: skip
 from api import verify as login_checks
-from api.access import Keys
+from api.access import Access, Keys, describe_scopes
 from api.acknowledging import Acknowledging
+from api.auditing import Auditing
+from api.auditing import router as audit_router
 from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
@@ -25,11 +40,13 @@ from engine import connect
 from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
 from store.alerts import Alerts
+from store.audit import Audit
 from store.cases import Cases
 from store.consents import Consents
 from store.database import Database
 from store.erasures import Erasures
 from store.gate import Gate
+from store.held_ranges import HeldRanges
 from store.ledger import Ledger
 from store.limits import Limits
 from store.resends import Resends
@@ -64,13 +81,14 @@ def create_app(settings: Settings) -> FastAPI:
                 report_to_callers=settings.events_webhook_url is not None,
                 quiet_hours=settings.quiet_hours,
                 link_hosts=settings.link_hosts,
-                allowed_countries=settings.allowed_countries,
+                destinations=settings.destinations,
                 storm_window=timedelta(seconds=settings.storm_window_seconds),
             ),
         )
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
         app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
         app.state.erasures, app.state.dispatch = Erasures(database), dispatch
+        app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
         app.state.follow_up = FollowUp(
             dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting, vault
@@ -84,9 +102,10 @@ def create_app(settings: Settings) -> FastAPI:
             drafting,
             vault,
         )
+        app.state.auditing = Auditing(Audit(database, vault))
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
         app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
-        _warn(settings)
+        _warn(settings, app.state.access.keys)
         log.info("serving", url=settings.base_url, temporal=settings.temporal_address)
         yield
         if verify is not None:
@@ -98,23 +117,30 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPIOffline(
         title="Heliograph", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
-    app.state.keys = Keys(settings)
+    app.state.access = Access(settings)
     app.state.signatures = (
         Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
     )
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
     problems.install(app)
     app.include_router(events.router())
-    for part in (batches, notifications, incidents, recipients, login_checks, twilio, voice, inbound, operations):
+    for part in (
+        batches, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice, inbound,
+        operations,
+    ):  # fmt: skip
         app.include_router(part.router)
+    app.include_router(audit_router)
     problems.describe(app)
+    describe_scopes(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
     app.add_middleware(RequestLog)
     return app
 
 
-def _warn(settings: Settings) -> None:
-    if not settings.api_keys:
+def _warn(settings: Settings, keys: Keys) -> None:
+    if settings.open_to_anyone:
         log.warning("no API_KEYS are set: everyone on this machine may post events")
+    elif not keys.live():
+        log.warning("every key in API_KEYS_FILE has expired: nobody may call")
     if not settings.require_twilio_signature:
         log.warning("REQUIRE_TWILIO_SIGNATURE is false: everyone on this machine may forge callbacks")

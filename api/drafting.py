@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from api.problems import Problem
 from notifications import phone
 from notifications.confidential import Confidential
+from notifications.destinations import Destinations
 from notifications.event import Event, NotNow
 from notifications.local_time import zones_of
 from notifications.notification import NOBODY, NotificationRequest, Recipient, Step
@@ -33,7 +34,7 @@ class Rules:
     quiet_hours: QuietHours | None = None
     link_hosts: frozenset[str] = frozenset()
     """Where links may lead; empty for everywhere."""
-    allowed_countries: frozenset[str] = frozenset()
+    destinations: Destinations = Destinations()  # noqa: RUF009
     storm_window: timedelta = timedelta(minutes=5)
     """How long after an alert others of its group are folded into a digest."""
 
@@ -61,8 +62,12 @@ class Drafting:
 
     def refusal(self, request: NotificationRequest) -> str | None:
         """Why it would not be sent, were it sent now."""
-        if self._rules.allowed_countries and request.recipient.country not in self._rules.allowed_countries:
-            return f"{request.recipient.country} is not in ALLOWED_COUNTRIES"
+        recipient = request.recipient
+        call = request.channel is Channel.VOICE
+        if recipient != NOBODY:
+            why_not = self._rules.destinations.why_not(recipient.phone, recipient.country, call=call)
+            if why_not is not None:
+                return why_not
         if request.not_before is not None and request.not_before >= request.stale_at:
             return f"{request.waits_for} end too late for it"
         return None

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.access import Caller
+from api.access import Operator, Reader
+from api.auditing import audited
 from api.desk import Desk
 from api.follow_up import FollowUp
 from api.problems import Problem, Unavailable, responses
@@ -16,6 +17,7 @@ from notifications.causes import cause_of
 from notifications.duration import Duration
 from notifications.fields import EventId, Printable, ZonedTimestamp
 from notifications.status import DeliveryStatus
+from store.audit import Action
 from store.timeline import Entry, Record
 
 router = APIRouter(prefix="/api", tags=["notifications"])
@@ -120,42 +122,47 @@ class NotificationStory(_Answer):
 
 
 @router.get("/notifications/{event_id}", responses=responses(401, 404, 503), response_model_exclude_none=True)
-async def notification(event_id: EventId, request: Request, caller: Caller) -> NotificationStory:
+async def notification(event_id: EventId, request: Request, caller: Reader) -> NotificationStory:
     """Status, Message SID, attempts, error with what to do about it, and the timeline."""
     return await _story(request.app.state.desk, event_id)
 
 
 @router.post("/notifications/{event_id}/cancel", responses=responses(401, 404, 409, 503))
-async def cancel(event_id: EventId, request: Request, caller: Caller) -> Canceled:
+async def cancel(event_id: EventId, request: Request, caller: Operator) -> Canceled:
     """Drops what is still held back. 409 when it is too late: it is being sent, or has ended."""
     follow_up: FollowUp = request.app.state.follow_up
-    return Canceled(event_id=event_id, status=await follow_up.cancel(event_id, caller=caller))
+    async with audited(request, caller, Action.CANCEL, event_id=event_id):
+        status = await follow_up.cancel(event_id, caller=caller.name)
+    return Canceled(event_id=event_id, status=status)
 
 
 @router.post("/notifications/{event_id}/reschedule", responses=responses(400, 401, 404, 409, 503))
-async def reschedule(event_id: EventId, times: NewTimes, request: Request, caller: Caller) -> Rescheduled:
+async def reschedule(event_id: EventId, times: NewTimes, request: Request, caller: Operator) -> Rescheduled:
     """Gives an event that is still held back other times; texts and times are worked out anew.
 
     409 when it is too late: it is being sent, or all of it was sent; and for kinds without times of their own.
     """
     follow_up: FollowUp = request.app.state.follow_up
     changes = times.model_dump(mode="json", exclude_unset=True)
-    anew = await follow_up.reschedule(event_id, changes, caller=caller)
+    async with audited(request, caller, Action.RESCHEDULE, event_id=event_id):
+        anew = await follow_up.reschedule(event_id, changes, caller=caller.name)
     status = DeliveryStatus.HELD if anew.not_before else DeliveryStatus.PENDING
     return Rescheduled(event_id=event_id, status=status, not_before=anew.not_before)
 
 
 @router.post("/notifications/{event_id}/resend", responses=responses(400, 401, 404, 409, 503))
-async def resend(event_id: EventId, order: ResendOrder, request: Request, caller: Caller) -> Resent:
+async def resend(event_id: EventId, order: ResendOrder, request: Request, caller: Operator) -> Resent:
     """Sends the text again, as another leg under the same event. Who ordered it and why goes into the timeline."""
     follow_up: FollowUp = request.app.state.follow_up
-    leg = await follow_up.resend(event_id, caller=caller, reason=order.reason, force=order.force)
+    forced = "forced" if order.force else None
+    async with audited(request, caller, Action.RESEND, event_id=event_id, detail=forced):
+        leg = await follow_up.resend(event_id, caller=caller.name, reason=order.reason, force=order.force)
     return Resent(event_id=event_id, leg=leg, status=DeliveryStatus.PENDING)
 
 
 @router.get("/messages/{sid}", responses=responses(401, 404, 503), response_model_exclude_none=True)
 async def message(
-    sid: Annotated[str, Path(pattern=r"^(SM|MM|CA)[0-9a-fA-F]{32}$")], request: Request, caller: Caller
+    sid: Annotated[str, Path(pattern=r"^(SM|MM|CA)[0-9a-fA-F]{32}$")], request: Request, caller: Reader
 ) -> NotificationStory:
     """The same, by Twilio's Message SID."""
     desk: Desk = request.app.state.desk

@@ -14,7 +14,8 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 
-def _timestamp(value: Any) -> datetime:
+def timestamp(value: Any) -> datetime:
+    """Keeps the offset that it was written with. Raises ValueError, for one without an offset too."""
     wrong = PydanticCustomError(
         "timestamp", "must be an ISO 8601 date and time with its offset, for example 2026-11-23T09:30:00+01:00"
     )
@@ -65,7 +66,7 @@ def _printable(value: str) -> str:
 
 ZonedTimestamp = Annotated[
     datetime,
-    BeforeValidator(_timestamp, json_schema_input_type=str),
+    BeforeValidator(timestamp, json_schema_input_type=str),
     Field(json_schema_extra={"format": "date-time", "examples": ["2026-11-20T09:30:00+01:00"]}),
 ]
 """Keeps the offset that it was written with."""

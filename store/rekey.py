@@ -10,7 +10,7 @@ from sqlalchemy import Column, func, select, tuple_, update
 from privacy.encryption import DecryptionError, KeyRing, key_id_of
 from privacy.sealing import seal_without_recipient, tokens
 from store.database import Database
-from store.schema import legs, notifications, recipients
+from store.schema import held_ranges, legs, notifications, recipients
 
 AT_ONCE = 200  # rows in one transaction
 
@@ -19,6 +19,7 @@ SEALED: Sequence[tuple[Column[Any], Sequence[Column[Any]]]] = (
     (recipients.c.sealed_key, (recipients.c.recipient_hash,)),
     (notifications.c.sealed_request, (notifications.c.event_id,)),
     (legs.c.sealed_recipient, (legs.c.event_id, legs.c.number)),
+    (held_ranges.c.sealed_range, (held_ranges.c.range_hash,)),
 )
 
 

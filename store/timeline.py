@@ -185,6 +185,14 @@ async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> No
     )
 
 
+async def has_entry(connection: AsyncConnection, event_id: str, what: str, detail: str) -> bool:
+    """Whether an event's story has this line already."""
+    query = select(timeline.c.id).where(
+        timeline.c.event_id == event_id, timeline.c.what == what, timeline.c.detail == detail
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
 async def advance_status(
     connection: AsyncConnection,
     event_id: str,

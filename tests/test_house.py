@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "bootstrap": {"engine", "settings", "store", "workflows"},
     "bulk": {"client", "settings"},
     "client": {"settings", "terminal"},
+    "consents": {"client", "settings"},
     "worker": {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
     },

@@ -131,8 +131,11 @@ class Dispatch:
         """Flags the workflow; False when none is open."""
         return await self._signal(event_id, names.SECOND_MESSAGE)
 
-    async def notify_operators(self, notice: Notice) -> bool:
-        """Has operators told; False when they were told this already, or are being told."""
+    async def notify_operators(self, notice: Notice, *, about: str | None = None) -> bool:
+        """Has operators told; False when they were told this already, or are being told.
+
+        `about` names what they are told of where that is more than the notice's own event.
+        """
         request = notice.request
         attributes = [
             *search_attributes.at_start(request).search_attributes,
@@ -146,7 +149,7 @@ class Dispatch:
                 OperatorNotice.run,
                 notice,
                 # No event ID holds a slash, so this one is never an event's.
-                id=f"notice/{request.event_id}/{notice.leg}/{notice.reason}",
+                id=f"notice/{about or f'{request.event_id}/{notice.leg}/{notice.reason}'}",
                 task_queue=names.TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=TypedSearchAttributes(_last_of_each(attributes)),
