@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from process import errors, leave, prepared, run_to_end
+from process import errors, leave, prepared, refuse, run_to_end
 
 app = typer.Typer(
     help="One event, one text, followed to the handset.", no_args_is_help=True, add_completion=False,
@@ -36,6 +36,18 @@ def worker() -> None:
     from worker import run
 
     run_to_end(run(prepared()))
+
+
+@app.command()
+def codec() -> None:
+    """Serve clear text to operators who have logged in, for Temporal's UI."""
+    from api.codec.server import server
+
+    settings = prepared()
+    if problems := settings.codec_problems():
+        refuse(problems)
+    server(settings).run()
+    leave(0)
 
 
 @app.command()
@@ -72,6 +84,39 @@ def doctor() -> None:
 
     async def work() -> int:
         return show(console, [finding async for finding in examine(settings)])
+
+    run_to_end(work())
+
+
+@app.command()
+def rekey() -> None:
+    """Seal again under the first of PAYLOAD_KEYS what is in SQL under another; safe beside running processes."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from privacy.encryption import KeyRing
+    from store.database import Database
+    from store.rekey import Rekey
+
+    settings = prepared()
+
+    async def work() -> int:
+        database, ring = Database(settings.database), KeyRing(settings.encryption_keys)
+        try:
+            done = await Rekey(database, ring).run()
+        except (SQLAlchemyError, OSError) as failure:
+            errors.print(f"[red]The database cannot be used ({type(failure).__name__}).[/] Run it again later.")
+            return 1
+        finally:
+            await database.close()
+        console.print(
+            f"{done.looked_at} sealed texts: {done.resealed} are now under {ring.current}, "
+            f"{done.looked_at - done.resealed - done.unreadable.total()} were already",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for key_id, count in sorted(done.unreadable.items()):
+            errors.print(f"[red]{count} cannot be opened by {key_id}:[/] put it back into PAYLOAD_KEYS", soft_wrap=True)
+        return 1 if done.unreadable else 0
 
     run_to_end(work())
 

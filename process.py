@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -22,11 +22,16 @@ def prepared() -> Settings:
     try:
         settings = load_settings()
     except SettingsError as wrong:
-        for problem in wrong.problems:
-            errors.print(f"[red]setting[/] {problem}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        refuse(wrong.problems)
     configure_logs(as_json=settings.logs_as_json, level=settings.log_level, quiet=QUIET)
     return settings
+
+
+def refuse(problems: Iterable[str]) -> NoReturn:
+    """Ends with one line per mistake in the settings."""
+    for problem in problems:
+        errors.print(f"[red]setting[/] {problem}", highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def run_to_end(work: Coroutine[Any, Any, int | None]) -> NoReturn:

@@ -6,12 +6,14 @@ are made under `DATA_DIR`.
 
 import base64
 import binascii
+import hashlib
+import hmac
 import ipaddress
 import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +38,8 @@ SIMULATOR_VERIFY_SERVICE_SID = "VA00000000000000000000000000000000"
 SIMULATOR_AUTH_TOKEN = "simulator-token-no-secret"
 SIMULATOR_FROM_NUMBER = "+15005550006"  # the sender that Twilio's own test credentials accept
 SIMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"simulator-operators-desk").decode()
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 # Ten thousand numbers differ in their last four digits only; so many of them in so short a time are no coincidence.
@@ -185,8 +189,11 @@ class Settings(BaseSettings):
     temporal_ui_url: BaseUrl = "http://127.0.0.1:8233"
     temporal_ui_port: int = Field(8233, ge=1, le=65535)
     simulator_port: int = Field(8090, ge=1, le=65535)
+    codec_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    codec_port: int = Field(8070, ge=1, le=65535)
+    codec_url: BaseUrl | None = None
 
-    @field_validator("api_keys", "payload_keys", mode="before")
+    @field_validator("api_keys", "codec_keys", "payload_keys", mode="before")
     @classmethod
     def _pairs(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -202,6 +209,16 @@ class Settings(BaseSettings):
     def _callers(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
         for caller, _ in keys:
             access.parse_caller(caller)
+        return keys
+
+    @field_validator("codec_keys")
+    @classmethod
+    def _operators(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
+        for operator, key in keys:
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", operator):
+                raise ValueError("operators are named by 1 to 40 of A-Z a-z 0-9 . _ -")
+            if len(key.get_secret_value()) < 16:
+                raise ValueError(f"the key of {operator} must have at least 16 characters (openssl rand -hex 32)")
         return keys
 
     @field_validator("payload_keys")
@@ -462,6 +479,30 @@ class Settings(BaseSettings):
         if self.twilio_api_base_url or not self.simulated:
             return self.twilio_api_base_url
         return f"http://127.0.0.1:{self.simulator_port}"
+
+    @property
+    def codec_base_url(self) -> str:
+        """Where operators' browsers reach the codec server."""
+        return self.codec_url or f"http://127.0.0.1:{self.codec_port}"
+
+    @property
+    def operator_keys(self) -> Sequence[tuple[str, str]]:
+        """Operator and key. In development on this machine one is made where none is set: it shows clear text too."""
+        if self.codec_keys or self.environment == "production" or not self.on_loopback:
+            return [(operator, key.get_secret_value()) for operator, key in self.codec_keys]
+        made = hmac.new(self.hash_key, b"operator of development", hashlib.sha256)
+        return [("developer", made.hexdigest()[:32])]
+
+    def codec_problems(self) -> list[str]:
+        """What keeps the codec server, and nothing else, from starting."""
+        problems = []
+        if not self.operator_keys:
+            where = "in production" if self.environment == "production" else "when HOST is not a loopback address"
+            problems.append(f"CODEC_KEYS: is needed {where}: it hands out clear text")
+        url = urlsplit(self.codec_base_url)
+        if self.environment == "production" and url.scheme != "https" and url.hostname not in LOOPBACK:
+            problems.append("CODEC_URL: must be https in production, unless it is on a loopback address")
+        return problems
 
     @property
     def database(self) -> str:

@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from privacy.encryption import DecryptionError
+
 log = structlog.stdlib.get_logger("heliograph.api")
 
 
@@ -67,6 +69,7 @@ _TITLES = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     409: "Conflict",
     413: "Content Too Large",
     429: "Too Many Requests",
@@ -112,6 +115,11 @@ def install(app: FastAPI) -> None:
         code = _ERRORS.get(error.status_code, "invalid_request")
         headers = dict(error.headers) if error.headers else None
         return answer(Problem(error.status_code, code, str(error.detail), headers=headers))
+
+    @app.exception_handler(DecryptionError)
+    async def sealed(_: Request, error: DecryptionError) -> JSONResponse:
+        log.error("cannot be decrypted", reason=str(error))
+        return answer(Problem(503, "cannot_be_decrypted", f"It is kept encrypted, and {error}. Nothing was done."))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

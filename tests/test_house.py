@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "worker": {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
     },
-    "doctor": {"bootstrap", "carrier", "engine", "settings", "store", "workflows"},
+    "doctor": {"bootstrap", "carrier", "engine", "privacy", "settings", "store", "workflows"},
 }
 # fmt: on
 
