@@ -12,7 +12,7 @@ from sqlalchemy.engine import CursorResult
 from notifications.retention import KeepFor
 from notifications.status import FINAL, DeliveryStatus
 from store.database import Database
-from store.schema import legs, notifications, recipients, timeline
+from store.schema import alerts, legs, notifications, recipients, timeline
 
 AT_ONCE = 500  # rows in one transaction
 _LEAVES_NO_DOUBT = (DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
@@ -34,7 +34,13 @@ class Purge:
     async def numbers(self, keep: KeepFor, now: datetime) -> int:
         """Drops masked numbers, and what is sealed of those who were alerted."""
         query = select(notifications.c.event_id).where(notifications.c.masked_phone != "", _ended_before(keep, now))
-        return len(await self._on(query, {"masked_phone": "", "consent_at": None}, of_legs={"sealed_recipient": None}))
+        found = await self._on(query, {"masked_phone": "", "consent_at": None}, of_legs={"sealed_recipient": None})
+        async with self._database.write() as connection:  # who has replied, or pressed a key
+            told_by_phone = alerts.c.ended_by.contains("***", autoescape=True)
+            await connection.execute(
+                update(alerts).where(alerts.c.event_id.in_(found), told_by_phone).values(ended_by=None)
+            )
+        return len(found)
 
     async def stories(self, keep: KeepFor, now: datetime) -> int:
         """Drops timelines."""
