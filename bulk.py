@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from client import Api
+from privacy.masking import scrub
 from settings import Settings
 
 BATCH = 100  # events in one request
@@ -83,7 +84,8 @@ async def send(settings: Settings, console: Console, path: Path, kind: str | Non
                     counts[_verdict(answer)] += 1
                     if answer["httpStatus"] >= 400:
                         event_id = str(answer.get("eventId") or line.event.get("eventId", ""))
-                        refused.add_row(str(line.number), event_id, _why(answer))
+                        # It may have been refused for holding the number.
+                        refused.add_row(str(line.number), scrub(event_id), _why(answer))
                 progress.advance(task, len(batch))
     except UnreadableFile as unreadable:
         console.print(f"[red]{unreadable}[/]", soft_wrap=True)
