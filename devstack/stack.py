@@ -109,7 +109,7 @@ class Stack:
 
     def start_worker(self, name: str = "worker") -> Process:
         process = self._spawn(name, heliograph("worker"))
-        process.wait_ready(lambda: "working" in process.tail(5), 30)
+        process.wait_ready(lambda: process.has_said("working"), 30)
         return process
 
     def start_api(self) -> Process:
