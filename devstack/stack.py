@@ -26,6 +26,8 @@ TEMPORAL_FLAGS = (
     "--ui-disable-news-fetch",
 )
 
+_BARE = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "TERM")  # of our own environment, what children get
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -135,7 +137,7 @@ class Stack:
         return process
 
     def _environment(self) -> dict[str, str]:
-        bare = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TERM") if name in os.environ}
+        bare = {name: os.environ[name] for name in _BARE if name in os.environ}
         return {
             **bare,
             "PYTHONUNBUFFERED": "1",

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "engine": {"privacy", "settings"},
     "bootstrap": {"engine", "settings", "store", "workflows"},
     "bulk": {"client", "settings"},
-    "client": {"settings", "terminal"},
+    "client": {"privacy", "settings", "terminal"},
     "worker": {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
     },

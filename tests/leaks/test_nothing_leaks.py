@@ -26,7 +26,7 @@ SORTS = {"answer", "metrics", "CLI", "process list", "log", "file", "SQL", "Temp
 # What must have got as far as Twilio, or the tour has gone nowhere; refused texts and those that a fault ate have not.
 TRAVELLED = (
     "delivered", "undelivered", "failed", "silent", "told twice", "too many requests", "server error", "hangs",
-    "first contact", "second contact", "abroad", "on an island", "eight digits", "without legs", "at last",
+    "first contact", "second contact", "abroad", "on an island", "eight digits", "at last",
     "tracking URL", "summary of the incident", "name of another", "a reply", "order of silent", "ticket",
     "code that was sent",
 )  # fmt: skip
