@@ -8,8 +8,10 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from privacy.masking import scrub
 from settings import Settings
 from terminal import orders
 
@@ -56,7 +58,7 @@ async def post(settings: Settings, console: Console, kind: str, fields: list[str
     for field in fields:
         name, equals, value = field.partition("=")
         if not equals:
-            console.print(f"[red]{field}[/] is no field: write name=value")
+            console.print(f"[red]{escape(scrub(field))}[/] is no field: write name=value")
             return 2
         event[name] = int(value) if name == "deliveryTimeoutSeconds" and value.isdigit() else value
     if event.get("consentAt") == "now":

@@ -18,6 +18,7 @@ from api.problems import Detail, Problem, invalid_request, responses
 from api.recipients import ConsentBody, recipient_of
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus
 from notifications.notification import Recipient
+from privacy.masking import scrub
 from store.audit import Action
 from store.consents import Consents, Exported
 from store.vault import Vault
@@ -125,9 +126,9 @@ async def _added(consents: Consents, vault: Vault, row: Row, recipient: Recipien
         purpose=row.purpose or EVERY,
         status=row.status,
         at=row.at or datetime.now(UTC),
-        source=row.source,
+        source=scrub(row.source),
         recorded_by=caller,
-        wording=row.wording,
+        wording=row.wording and scrub(row.wording),
         expires_at=row.expires_at,
         sender=row.sender,
     )

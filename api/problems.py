@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457): what is wrong, where, and what to do."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,7 +124,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("unexpected", path=request.scope.get("path"), exc_info=error)
+        route = getattr(request.scope.get("route"), "path", "(none)")  # a path may hold a number
+        log.error("unexpected", route=route, exc_info=error)
         return answer(Problem(500, "internal_error", "Something went wrong on our side; it is in our log."))
 
 
@@ -133,6 +135,7 @@ def invalid_request(error: RequestValidationError | ValidationError) -> Problem:
     return Problem(400, "invalid_request", "The request is not valid. Nothing was sent.", details=details)
 
 
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,59}", re.ASCII)
 _REWORDED = {
     "missing": "is needed",
     "extra_forbidden": "is not a field of this request",
@@ -142,14 +145,18 @@ _REWORDED = {
 
 
 def _detail(found: dict[str, Any]) -> dict[str, str]:
-    place = [str(part) for part in found["loc"] if part not in ("body", "query", "path", "header")]
+    place = [_named(part) for part in found["loc"] if part not in ("body", "query", "path", "header")]
     kind = str(found["type"])
     if kind == "json_invalid":
         place = []  # the library puts the character's position there
     field = ".".join(place) or "(body)"
     problem = _REWORDED.get(kind, str(found["msg"]).removeprefix("Value error, "))
-    # A field name of the caller's own making may hold anything, a lone surrogate included.
-    return {"field": field.encode(errors="replace").decode()[:100], "problem": problem, "code": kind}
+    return {"field": field[:100], "problem": problem, "code": kind}
+
+
+def _named(part: Any) -> str:
+    """A field name of the caller's own making may hold anything; what does not look like one is not repeated."""
+    return str(part) if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "(a name that is none)"
 
 
 def describe(app: FastAPI) -> None:

@@ -36,7 +36,7 @@ class StatusCallback(BaseModel):
 
     sid: str = Field(alias="MessageSid", pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")
     carrier_status: str = Field(alias="MessageStatus", pattern=r"^[a-z_]{1,30}$")
-    error_code: int | None = Field(None, alias="ErrorCode")
+    error_code: int | None = Field(None, alias="ErrorCode", ge=0, lt=1_000_000)  # no number that calls somebody
     sender: str | None = Field(None, alias="From", max_length=60)
     service: str | None = Field(None, alias="MessagingServiceSid", max_length=34)
 

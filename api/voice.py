@@ -28,7 +28,7 @@ class CallStatus(_FromCall):
     """What we read of a call's status callback."""
 
     carrier_status: str = Field(alias="CallStatus", pattern=r"^[a-z-]{1,30}$")
-    error_code: int | None = Field(None, alias="ErrorCode")
+    error_code: int | None = Field(None, alias="ErrorCode", ge=0, lt=1_000_000)  # no number that calls somebody
 
     def report(self, leg: int) -> CarrierReport:
         return CarrierReport(

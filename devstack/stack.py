@@ -26,6 +26,8 @@ TEMPORAL_FLAGS = (
     "--ui-disable-news-fetch",
 )
 
+_BARE = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "TERM")  # of our own environment, what children get
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -121,7 +123,7 @@ class Stack:
 
     def start_worker(self, name: str = "worker") -> Process:
         process = self._spawn(name, heliograph("worker"))
-        process.wait_ready(lambda: "working" in process.tail(5), 30)
+        process.wait_ready(lambda: process.has_said("working"), 30)
         return process
 
     def start_api(self) -> Process:
@@ -152,7 +154,7 @@ class Stack:
         return process
 
     def _environment(self) -> dict[str, str]:
-        bare = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TERM") if name in os.environ}
+        bare = {name: os.environ[name] for name in _BARE if name in os.environ}
         return {
             **bare,
             "PYTHONUNBUFFERED": "1",

@@ -17,7 +17,7 @@ from notifications.storm import Storm
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 def _json(content: Any) -> Any:

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "engine": {"privacy", "settings"},
     "bootstrap": {"engine", "settings", "store", "workflows"},
     "bulk": {"client", "settings"},
-    "client": {"settings", "terminal"},
+    "client": {"privacy", "settings", "terminal"},
     "consents": {"client", "settings"},
     "questions": {"client", "settings", "terminal"},
     "worker": {
