@@ -12,6 +12,7 @@ from api import batches, events, inbound, incidents, notifications, operations, 
 from api import verify as login_checks
 from api.access import Keys
 from api.acknowledging import Acknowledging
+from api.answer_headers import AnswerHeaders
 from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
@@ -96,11 +97,18 @@ def create_app(settings: Settings) -> FastAPI:
 
     # Its documentation page brings its own scripts: nothing is loaded from elsewhere into an operator's browser.
     app = FastAPIOffline(
-        title="Heliograph", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Heliograph",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,  # the redirect would lead wherever the Host header says
     )
     app.state.keys = Keys(settings)
     app.state.signatures = (
-        Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
+        Signatures(settings.auth_tokens, settings.base_url, settings.account_sid)
+        if settings.require_twilio_signature
+        else None
     )
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
     problems.install(app)
@@ -110,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.describe(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
     app.add_middleware(RequestLog)
+    app.add_middleware(AnswerHeaders)
     return app
 
 
