@@ -65,6 +65,8 @@ class Connection(HttpToolsProtocol):
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             self._refusal = TOO_LARGE
             raise ValueError  # which makes the parser stop
+        if self.parser.get_http_version() not in ("1.0", "1.1"):  # the parser knows 0.9 and 2.0 by name
+            raise ValueError
         self._awaits_head, self._fed = False, 0
         self._in_time()
         super().on_headers_complete()
