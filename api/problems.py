@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 log = structlog.stdlib.get_logger("heliograph.api")
 
@@ -118,9 +119,11 @@ def install(app: FastAPI) -> None:
         return answer(invalid_request(error))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
         code = _ERRORS.get(error.status_code, "invalid_request")
         headers = dict(error.headers) if error.headers else None
+        if error.status_code == 405:
+            headers = {"Allow": ", ".join(sorted(_allowed(app, request)))}
         return answer(Problem(error.status_code, code, str(error.detail), headers=headers))
 
     @app.exception_handler(Exception)
@@ -128,6 +131,12 @@ def install(app: FastAPI) -> None:
         route = getattr(request.scope.get("route"), "path", "(none)")  # the path itself may hold a number
         log.error("unexpected", route=route, exc_info=error)
         return answer(Problem(500, "internal_error", "Something went wrong on our side; it is in our log."))
+
+
+def _allowed(app: FastAPI, request: Request) -> set[str]:
+    """The methods of all routes of the path; the framework names those of the first one only."""
+    routes = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return set().union(*(getattr(route, "methods", None) or () for route in routes))
 
 
 def invalid_request(error: RequestValidationError | ValidationError) -> Problem:
