@@ -17,6 +17,7 @@ from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
 from api.limits import BodyLimit
+from api.local_only import LocalOnly
 from api.opting_out import OptingOut
 from api.request_log import RequestLog
 from api.verify import Checks
@@ -117,6 +118,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router)
     problems.describe(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
+    if settings.environment == "development" and settings.on_loopback and not settings.api_keys:
+        app.add_middleware(LocalOnly, settings=settings)
     app.add_middleware(RequestLog)
     app.add_middleware(AnswerHeaders)
     return app

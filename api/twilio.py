@@ -103,6 +103,9 @@ async def take(request: Request, report: CarrierReport, *, sender: str | None = 
     follow_up: FollowUp = request.app.state.follow_up
     event_id = event_of(request)
     recorded = await _record(desk, event_id, report)
+    if recorded is not None and recorded.worn_out:
+        log.warning("callback replayed", event_id=event_id, sid=report.sid, status=report.carrier_status)
+        return
     event_id = event_id or (recorded.event_id if recorded else None)
     if recorded is not None and recorded.second_sid and recorded.event_id is not None:
         await follow_up.second_message(recorded.event_id, recorded.leg, report.sid)
