@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import FormData
 
@@ -20,6 +20,7 @@ CODES = st.sampled_from(["0", "30008", str(2**31 - 1)]) | st.none()
 RULES = ConsentRules(scope=OptOutScope.SENDER, senders=(), valid_for=None)
 
 
+@example("SM" + "0" * 32, "x" * 30, str(2**31 - 1), "ü" * 60)
 @given(SIDS, st.from_regex(r"[a-z_]{1,30}", fullmatch=True), CODES, PARTIES)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_callback_that_is_read_can_be_written(
@@ -32,6 +33,7 @@ async def test_any_callback_that_is_read_can_be_written(
     await Timeline(database).callback("x" * 120, callback.report(9_999), entry)
 
 
+@example("SM" + "0" * 32, "💌" * 60, "stop" * 400)
 @given(SIDS, PARTIES, st.text(st.characters(codec="utf-8"), max_size=1600))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_wish_of_anybody_can_be_written(database: Database, sid: str, party: str, body: str) -> None:
