@@ -35,7 +35,7 @@ async def test_a_captured_callback_sent_a_thousand_times_counts_once_and_leaves_
     began = time.monotonic()
     for _ in range(1_000):
         assert (await post(world, path, signature, form)).status_code == 204
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     delivered = await entries(world, event, carrierStatus="delivered")
     assert [entry["counted"] for entry in delivered].count(True) == 1
     assert len(delivered) <= MOST_REPEATS + 1

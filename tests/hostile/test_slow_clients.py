@@ -23,7 +23,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BODY_WITHIN", 0.6)
 
 
-async def trickle(one: Wire, first: bytes, drop: bytes, *, seconds: float = 3) -> float:
+async def trickle(one: Wire, first: bytes, drop: bytes, *, seconds: float = 6) -> float:
     """Sends a drop now and then; after how many seconds the server hung up."""
     began = time.monotonic()
     await one.send(first)
@@ -51,7 +51,7 @@ async def trickle(one: Wire, first: bytes, drop: bytes, *, seconds: float = 3) -
 )
 async def test_a_request_that_trickles_in_is_hung_up_on(world: World, first: bytes, drop: bytes) -> None:
     async with wire(world) as one:
-        assert 0.4 < await trickle(one, first, drop) < 2
+        assert 0.4 < await trickle(one, first, drop) < 5
 
 
 async def test_a_late_head_and_a_late_body_are_told_so(world: World) -> None:
@@ -65,7 +65,7 @@ async def test_what_is_left_of_a_refused_body_is_not_waited_for(world: World) ->
     async with wire(world) as one:
         await one.send(HEAD_ONLY.replace(b"1000", b"100000000"))
         assert (await one.reply()).status == 413
-        assert await trickle(one, b"", b"x" * 1_000) < 2
+        assert await trickle(one, b"", b"x" * 1_000) < 5
 
 
 async def test_a_large_body_has_longer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ async def test_hundreds_of_slow_clients_stop_nobody_else(world: World) -> None:
             began = time.monotonic()
             assert (await ask(world, HEALTH)).status == 200
             waits.append(time.monotonic() - began)
-        assert sorted(waits)[10] < 0.1
+        assert sorted(waits)[10] < 0.5
         assert (await world.post(world.event())).status_code == 202
         replies = await asyncio.gather(*(one.reply() for one in slow))
         assert {reply.status for reply in replies if reply is not HUNG_UP} == {408}

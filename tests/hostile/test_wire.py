@@ -148,15 +148,16 @@ async def test_thousands_of_requests_in_a_row_stop_nobody_else(world: World) -> 
         "/TWILIO/status-callback",
         "/twilio/status%2Dcallback",
         "/twilio/status-callback?eventId=another-event",
-        "/twilio/status-callback?",
-        "/twilio/status-callback#x",
         "http://evil.example/twilio/status-callback?x",
         "/twilio/ｓtatus-callback",
     ],
 )
 async def test_no_other_spelling_of_the_path_gets_past_the_signature(world: World, path: str) -> None:
-    signature, form = signed(world, CALLBACK + "?eventId=no-such-event", FORM_OF_ONE)
+    signature, form = signed(world, CALLBACK, FORM_OF_ONE)
     body = urlencode(form).encode()
+    assert (
+        await ask(world, request("POST", CALLBACK, FORM, f"X-Twilio-Signature: {signature}", body=body))
+    ).status == 204
     for header in (f"X-Twilio-Signature: {signature}", "X-Nothing: 1"):
         reply = await ask(world, request("POST", path.encode().decode("latin-1"), FORM, header, body=body))
         assert reply.status in (400, 403, 404), reply
