@@ -118,7 +118,9 @@ async def _post(api: Api, batch: list[Line], dry: bool) -> list[dict[str, Any]]:
             results: list[dict[str, Any]] = answer["results"]
             return results
         says = str(answer.get("detail", "Temporal cannot be reached."))
-        if status not in (200, 503):
+        if status == 429:
+            await asyncio.sleep(answer["details"]["retryAfterSeconds"])
+        elif status not in (200, 503):
             break
     raise _NotTaken(says)
 

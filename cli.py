@@ -1,6 +1,7 @@
 """The `heliograph` command."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )  # fmt: skip
 console = Console()
+
+ApiKey = Annotated[
+    str | None, typer.Option(envvar="HELIOGRAPH_API_KEY", help="API key; the first of API_KEYS if not given.")
+]
 
 
 @app.command()
@@ -108,7 +113,7 @@ def send(
         bool, typer.Option("--dry-run", help="With --csv: say what would be sent, send nothing.")
     ] = False,
     wait: Annotated[int, typer.Option(help="Seconds to wait for Twilio's answer.")] = 0,
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """Post an event, or a CSV file of them, to the API. `consentAt=now` stands for this moment."""
     from bulk import send as send_all
@@ -127,7 +132,7 @@ def resend(
     event_id: Annotated[str, typer.Argument(help="The eventId.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the timeline.")],
     force: Annotated[bool, typer.Option("--force", help="Although it may have been sent, or was delivered.")] = False,
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """Send the text of an event again."""
     from client import order_again
@@ -136,11 +141,148 @@ def resend(
 
 
 @app.command()
-def trace(identifier: Annotated[str, typer.Argument(help="An eventId, or a Message SID (SM… or MM…).")]) -> None:
-    """Tell the whole story of one notification."""
-    from client import tell
+def trace(
+    identifier: Annotated[str, typer.Argument(help="An eventId, a SID (SM…, MM… or CA…), or a phone (+…).")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False,
+    key: ApiKey = None,
+) -> None:
+    """Tell the whole story of one notification, or list what was sent to a phone."""
+    from questions import tell
 
-    run_to_end(tell(prepared(), console, identifier))
+    run_to_end(tell(prepared(), console, identifier, key, follow=follow))
+
+
+@app.command()
+def audit(
+    since: Annotated[
+        str | None, typer.Option(help="From then on: 7d, 12h, or a date and time. The latest if not given.")
+    ] = None,
+    event: Annotated[str | None, typer.Option(help="Only what was ordered about this eventId.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,
+    key: ApiKey = None,
+) -> None:
+    """Tell what operators have ordered, and what came of it."""
+    from client import tell_orders
+    from notifications.access import parse_age
+
+    try:
+        begin = (datetime.now(UTC) - parse_age(since)).isoformat() if since else None
+    except ValueError:
+        begin = since
+    run_to_end(tell_orders(prepared(), console, begin, event, limit, key))
+
+
+@app.command("key")
+def new_key(
+    caller: Annotated[str, typer.Argument(help="Who is to call with it.")],
+    scopes: Annotated[str, typer.Option(help="Of send, read, operate, erase, verify.")] = "send,read",
+    expires: Annotated[str | None, typer.Option(help="After 90d, 12h or 30m. Never if not given.")] = None,
+    rate: Annotated[str | None, typer.Option(help="Calls a second; CALLER_RATE_PER_SECOND if not given.")] = None,
+) -> None:
+    """Make an API key: it is shown once, on stderr; on stdout its line for API_KEYS_FILE, with its digest only."""
+    from notifications import access
+
+    try:
+        key = access.new_key()
+        line = access.line_of(
+            key,
+            access.parse_caller(caller),
+            access.parse_scopes(scopes),
+            datetime.now(UTC) + access.parse_age(expires) if expires else None,
+            access.parse_rate(rate) if rate else None,
+        )
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+    typer.echo(f"The key, which nobody can show again: {key}", err=True)
+    typer.echo(line)
+
+
+consents = typer.Typer(help="The consent ledger as CSV.", no_args_is_help=True)
+app.add_typer(consents, name="consents")
+
+
+@consents.command("export")
+def export_consents(
+    path: Annotated[Path, typer.Argument(help="The file. It gets phone numbers in clear: only its owner may read it.")],
+    status: Annotated[str | None, typer.Option(help="Only these, such as opted_out.")] = None,
+    key: ApiKey = None,
+) -> None:
+    """Write the ledger to a file."""
+    from consents import write
+
+    run_to_end(write(prepared(), console, path, status, key))
+
+
+@consents.command("import")
+def import_consents(
+    path: Annotated[Path, typer.Argument(help="The file; its first line names phone, status, source and others.")],
+    key: ApiKey = None,
+) -> None:
+    """Add a file's records to the ledger; doing it twice is doing it once."""
+    from consents import read
+
+    run_to_end(read(prepared(), console, path, key))
+
+
+webhooks = typer.Typer(help="What callers were told by webhook.", no_args_is_help=True)
+app.add_typer(webhooks, name="webhooks")
+
+
+@webhooks.command("list")
+def list_of_webhooks(
+    caller: Annotated[str | None, typer.Option(help="Only this caller's.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only of this eventId.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only pending, taken, failed or withheld ones.")] = None,
+    key: ApiKey = None,
+) -> None:
+    """List them, the latest first."""
+    from client import list_webhooks
+
+    run_to_end(list_webhooks(prepared(), console, key, caller=caller, eventId=event, state=state))
+
+
+@webhooks.command("redeliver")
+def redeliver_webhooks(
+    ids: Annotated[list[str] | None, typer.Argument(help="Their IDs; or give --since.")] = None,
+    since: Annotated[str | None, typer.Option(help="All from then on, such as 2026-11-24T09:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="All before then.")] = None,
+    caller: Annotated[str | None, typer.Option(help="Only this caller's.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only failed ones, say.")] = None,
+    key: ApiKey = None,
+) -> None:
+    """Send them once more, with the same webhook-id."""
+    from client import redeliver
+
+    order = {"ids": ids, "since": since, "until": until, "caller": caller, "state": state}
+    run_to_end(redeliver(prepared(), console, key, order))
+
+
+@webhooks.command("enable")
+def enable_endpoint_of(
+    caller: Annotated[str, typer.Argument(help="Whose endpoint was disabled.")], key: ApiKey = None
+) -> None:
+    """Enable an endpoint that took nothing for days, and send what was withheld from it."""
+    from client import enable_endpoint
+
+    run_to_end(enable_endpoint(prepared(), console, key, caller))
+
+
+@app.command()
+def ranges(
+    range_id: Annotated[str | None, typer.Argument(help="The range to decide on; all are listed without.")] = None,
+    release: Annotated[bool, typer.Option("--release", help="Let its texts leave, for 24 hours.")] = False,
+    block: Annotated[bool, typer.Option("--block", help="Send nothing to it, from now on.")] = False,
+    key: ApiKey = None,
+) -> None:
+    """See the ranges of numbers that look like SMS pumping, and decide on them."""
+    from client import decide, list_ranges
+
+    if range_id is None:
+        run_to_end(list_ranges(prepared(), console, key))
+    elif release == block:
+        raise typer.BadParameter("give --release or --block")
+    else:
+        run_to_end(decide(prepared(), console, range_id, "release" if release else "block", key))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -86,9 +86,11 @@ def _settings(settings: Settings) -> Iterable[Finding]:
     good, warning = Verdict.GOOD, Verdict.WARNING
     yield Finding("ENVIRONMENT", good, settings.environment)
     yield (
-        Finding("API_KEYS", good, f"{len(settings.api_keys)} keys")
-        if settings.api_keys
-        else Finding("API_KEYS", warning, "none: everyone on this machine may post", "set caller=key for each caller")
+        Finding("API_KEYS", good, f"{len(settings.callers_keys())} keys")
+        if not settings.open_to_anyone
+        else Finding(
+            "API_KEYS", warning, "none: everyone on this machine may post", "make some: heliograph key <caller>"
+        )
     )
     host = urlsplit(settings.base_url).hostname or ""
     reachable = settings.simulated or settings.twilio_api_base_url or host not in ("localhost", "127.0.0.1", "::1")

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,10 +22,13 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from notifications import access, endpoints
 from notifications.caps import Cap, parse_caps
 from notifications.consent import ConsentRules, OptOutScope
+from notifications.destinations import Destinations, NumberType
+from notifications.endpoints import Endpoint, Endpoints, parse_endpoints
+from notifications.per_name import UNLIMITED, PerName, parse_per_name
 from notifications.quiet_hours import QuietHours
-from notifications.retention import KeepFor, parse_keep_for
 
 # The account of the simulator: no secret, and no account of anyone's.
 SIMULATOR_ACCOUNT_SID = "AC00000000000000000000000000000000"
@@ -33,6 +36,10 @@ SIMULATOR_VERIFY_SERVICE_SID = "VA00000000000000000000000000000000"
 SIMULATOR_AUTH_TOKEN = "simulator-token-no-secret"
 SIMULATOR_FROM_NUMBER = "+15005550006"  # the sender that Twilio's own test credentials accept
 SIMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"simulator-operators-desk").decode()
+
+
+# Ten thousand numbers differ in their last four digits only; so many of them in so short a time are no coincidence.
+PRODUCTION_PUMPING_LIMIT = parse_caps("200/10m")[0]
 
 
 class SettingsError(Exception):
@@ -75,12 +82,11 @@ AuthToken = Annotated[SecretStr, _pattern(r"\S{20,}", "must have at least 20 cha
 WebhookSecret = Annotated[
     SecretStr,
     _pattern(
-        r"(whsec_)?([A-Za-z0-9+/]{4}){5,}[A-Za-z0-9+/]{2,4}={0,2}", "must be whsec_ and at least 24 base64 characters"
+        rf"{endpoints.SECRET.pattern}(\s*,\s*{endpoints.SECRET.pattern})?",
+        "must be whsec_ and at least 24 base64 characters, or two of them with a comma between",
     ),
 ]
-WebhookUrl = Annotated[
-    str, _pattern(r"https?://[^\s/?#@]+[^\s#@]*", "must be an http or https URL without credentials")
-]
+WebhookUrl = Annotated[str, _pattern(endpoints.URL.pattern, "must be an http or https URL without credentials")]
 
 
 class Settings(BaseSettings):
@@ -99,6 +105,8 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] | None = None
 
     api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    api_keys_file: Path | None = None
+    caller_rate_per_second: float | None = Field(None, gt=0, le=100_000)
     max_body_bytes: int = Field(65_536, ge=1_024, le=1_048_576)
 
     twilio_account_sid: AccountSid | None = None
@@ -149,15 +157,18 @@ class Settings(BaseSettings):
     opt_out_reply: str = Field("You will get no more texts from us. Reply START to get them again.", max_length=320)
     help_reply: str | None = Field(None, max_length=320)
     consent_valid_days: int | None = Field(None, ge=1, le=36_500)
-    retain_body_days: Annotated[KeepFor, NoDecode] = KeepFor(30)
-    retain_number_days: Annotated[KeepFor, NoDecode] = KeepFor(90)
-    retain_timeline_days: Annotated[KeepFor, NoDecode] = KeepFor(400)
+    retain_body_days: Annotated[PerName, NoDecode] = PerName(30)
+    retain_number_days: Annotated[PerName, NoDecode] = PerName(90)
+    retain_timeline_days: Annotated[PerName, NoDecode] = PerName(400)
     redact_at_twilio_after_days: int | None = Field(None, ge=0, le=400)
     allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
+    allowed_number_types: Annotated[frozenset[NumberType], NoDecode] = frozenset()
     quiet_hours: Annotated[QuietHours | None, NoDecode] = QuietHours(start=time(21), end=time(8))
     storm_window_seconds: int = Field(300, ge=5, le=86_400)
     recipient_caps: Annotated[tuple[Cap, ...], NoDecode] = parse_caps("2/1m,6/15m,12/1h,40/1d")
-    caller_budget: int | None = Field(None, ge=1)
+    caller_budget: Annotated[PerName, NoDecode] = UNLIMITED
+    country_budget: Annotated[PerName, NoDecode] = UNLIMITED
+    pumping_limit: Annotated[Cap | None, NoDecode] = None
     link_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
     idempotency_window_days: int = Field(30, ge=1, le=365)
     reconcile_every_seconds: int = Field(300, ge=5, le=86_400)
@@ -165,6 +176,7 @@ class Settings(BaseSettings):
 
     events_webhook_url: WebhookUrl | None = None
     events_webhook_secret: WebhookSecret | None = None
+    events_webhooks_file: Path | None = None
     operations_webhook_url: WebhookUrl | None = None
     operations_webhook_secret: WebhookSecret | None = None
 
@@ -189,8 +201,7 @@ class Settings(BaseSettings):
     @classmethod
     def _callers(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
         for caller, _ in keys:
-            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", caller):
-                raise ValueError("callers are named by 1 to 40 of A-Z a-z 0-9 . _ -")
+            access.parse_caller(caller)
         return keys
 
     @field_validator("payload_keys")
@@ -239,7 +250,33 @@ class Settings(BaseSettings):
     @field_validator("retain_body_days", "retain_number_days", "retain_timeline_days", mode="before")
     @classmethod
     def _keep_for(cls, value: Any) -> Any:
-        return parse_keep_for(value) if isinstance(value, str) else value
+        example = "30,support-ack=7,incident-alert=forever"
+        return parse_per_name(value, without="forever", example=example, digits=5) if isinstance(value, str) else value
+
+    @field_validator("country_budget", "caller_budget", mode="before")
+    @classmethod
+    def _budgets(cls, value: Any) -> Any:
+        return parse_per_name(value, without="none", example="10000,US=50000") if isinstance(value, str) else value
+
+    @field_validator("pumping_limit", mode="before")
+    @classmethod
+    def _pumping(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        limits = () if value.strip().lower() == "none" else parse_caps(value)
+        if len(limits) > 1:
+            raise ValueError("must be one limit such as 200/10m, or none")
+        return limits[0] if limits else None
+
+    @field_validator("allowed_number_types", mode="before")
+    @classmethod
+    def _number_types(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        given = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        if not given <= set(NumberType):
+            raise ValueError(f"must be of {', '.join(NumberType)}")
+        return frozenset(NumberType(one) for one in given)
 
     @field_validator("link_hosts", mode="before")
     @classmethod
@@ -279,18 +316,33 @@ class Settings(BaseSettings):
         ):
             if getattr(self, name) is not None and getattr(self, other) is None:
                 problems.append(f"{other.upper()}: is needed with {name.upper()}")
+        try:
+            _ = self.endpoints
+        except (OSError, UnicodeDecodeError) as failure:
+            problems.append(f"EVENTS_WEBHOOKS_FILE: cannot be read ({type(failure).__name__})")
+        except ValueError as wrong:
+            problems += [f"EVENTS_WEBHOOKS_FILE: {line}" for line in str(wrong).split("; ")]
         if self.twilio_account_sid and not (self.twilio_from_number or self.twilio_messaging_service_sid):
             problems.append("TWILIO_FROM_NUMBER: or TWILIO_MESSAGING_SERVICE_SID is needed with TWILIO_ACCOUNT_SID")
+        problems += self._wrong_keys()
         if self.environment == "development" and not self.on_loopback:
-            if not self.api_keys:
-                problems.append("API_KEYS: is needed when HOST is not a loopback address")
+            if self.open_to_anyone:
+                problems.append("API_KEYS: or API_KEYS_FILE is needed when HOST is not a loopback address")
             if not self.require_twilio_signature:
                 problems.append("REQUIRE_TWILIO_SIGNATURE: may be false only when HOST is a loopback address")
         return problems
 
+    def _wrong_keys(self) -> list[str]:
+        name = "API_KEYS" if self.api_keys_file is None else "API_KEYS_FILE"
+        try:
+            if not self.callers_keys() and self.api_keys_file is not None:
+                return [f"{name}: holds no key, and API_KEYS is empty: nobody could call"]
+        except access.WrongKeys as wrong:
+            return [f"{name}: {problem}" for problem in wrong.problems]
+        return []
+
     def _missing_in_production(self) -> list[str]:
         needed = {
-            "API_KEYS": self.api_keys,
             "PUBLIC_BASE_URL": self.public_base_url,
             "TWILIO_ACCOUNT_SID": self.twilio_account_sid,
             "DATABASE_URL": self.database_url,
@@ -298,6 +350,8 @@ class Settings(BaseSettings):
             "PII_HASH_KEY": self.pii_hash_key,
         }
         problems = [f"{name}: is needed in production" for name, value in needed.items() if not value]
+        if self.open_to_anyone:
+            problems.append("API_KEYS: or API_KEYS_FILE is needed in production")
         if self.public_base_url and not self.public_base_url.startswith("https://"):
             problems.append("PUBLIC_BASE_URL: must be https in production")
         if not self.require_twilio_signature:
@@ -307,6 +361,19 @@ class Settings(BaseSettings):
             f"API_KEYS: the key of {caller} must have at least 16 characters in production" for caller in short
         ]
         return problems
+
+    def callers_keys(self) -> list[access.Key]:
+        """Those of the environment and those of the file, as it is now. Raises WrongKeys."""
+        keys = access.of_environment((caller, key.get_secret_value()) for caller, key in self.api_keys)
+        if self.api_keys_file is not None:
+            keys += access.read_keys(self.api_keys_file)
+        access.check_together(keys, datetime.now(UTC))
+        return keys
+
+    @property
+    def open_to_anyone(self) -> bool:
+        """No keys are asked for. A file that is named closes the door, whatever is in it."""
+        return not self.api_keys and self.api_keys_file is None
 
     @property
     def on_loopback(self) -> bool:
@@ -352,6 +419,27 @@ class Settings(BaseSettings):
         """When Twilio's copy of a text that has ended loses its body; None for never."""
         days = self.redact_at_twilio_after_days
         return None if days is None else timedelta(days=days)
+
+    @property
+    def pumping(self) -> Cap | None:
+        """From how many numbers of one range on an operator is asked; None for never."""
+        if "pumping_limit" in self.model_fields_set or self.environment == "development":
+            return self.pumping_limit
+        return PRODUCTION_PUMPING_LIMIT
+
+    @property
+    def operators_endpoint(self) -> Endpoint | None:
+        return _endpoint(self.operations_webhook_url, self.operations_webhook_secret)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Where callers are told how their events ended. Raises OSError, ValueError."""
+        named = parse_endpoints(self.events_webhooks_file.read_text()) if self.events_webhooks_file else {}
+        return Endpoints(_endpoint(self.events_webhook_url, self.events_webhook_secret), named)
+
+    @property
+    def destinations(self) -> Destinations:
+        return Destinations(self.allowed_countries, self.allowed_number_types)
 
     @property
     def consent_rules(self) -> ConsentRules:
@@ -424,6 +512,13 @@ class Settings(BaseSettings):
             "TEMPORAL_NAMESPACE": self.temporal_namespace,
             **{name: value for name, value in (from_file | dict(os.environ)).items() if name.startswith("TEMPORAL_")},
         }
+
+
+def _endpoint(url: str | None, secret: SecretStr | None) -> Endpoint | None:
+    if url is None or secret is None:
+        return None
+    secrets = tuple(SecretStr(one.strip()) for one in secret.get_secret_value().split(","))
+    return Endpoint(url, secrets)
 
 
 def _decoded(key: SecretStr) -> bytes:

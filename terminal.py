@@ -31,6 +31,7 @@ WORDS = {
     "found": "found at Twilio",
     "told_operators": "operators told",
     "told_caller": "caller told",
+    "caller_not_told": "caller not told",
     "suppressed": "not allowed",
     "expired": "too old",
     "held": "held back",
@@ -44,10 +45,13 @@ WORDS = {
     "restarted": "workflow started again",
     "reconciled": "found in Temporal",
     "abandoned": "ended by hand",
+    "ordered": "an operator's order",
+    "webhook": "webhook to the caller",
+    "erased": "forgotten",
 }
 
 
-def story(notification: Mapping[str, Any], *, ui: str, namespace: str = "default") -> RenderableType:
+def story(notification: Mapping[str, Any]) -> RenderableType:
     """A panel with status, error and timeline; `notification` is the API's answer."""
     status = str(notification["status"])
     colour = COLOURS.get(status, "cyan")
@@ -61,7 +65,8 @@ def story(notification: Mapping[str, Any], *, ui: str, namespace: str = "default
         parts.append(
             Text.assemble((f"Twilio error {error['code']}. ", "red"), error["says"], ("\nTo do: ", "bold"), error["do"])
         )
-    parts.append(Text.assemble(("Temporal: ", "dim"), (workflow_url(ui, notification["eventId"], namespace), "blue")))
+    if workflow := notification.get("workflow"):
+        parts.append(Text.assemble(("Temporal: ", "dim"), (workflow, "blue")))
     return Panel(Group(*parts), title=f"[bold]{notification['eventId']}[/]", title_align="left", border_style=colour)
 
 
@@ -94,5 +99,21 @@ def line(entry: Mapping[str, Any]) -> tuple[Text, Text]:
     )
 
 
-def workflow_url(ui: str, event_id: str, namespace: str = "default") -> str:
-    return f"{ui}/namespaces/{namespace}/workflows/{event_id}"
+def orders(entries: Iterable[Mapping[str, Any]]) -> Table:
+    """What operators ordered, one line each."""
+    table = Table(box=None, padding=(0, 1))
+    for name in ("when", "who", "key", "what", "about", "result"):
+        table.add_column(name, no_wrap=name in ("when", "key"), overflow="fold")
+    for entry in entries:
+        at = datetime.fromisoformat(str(entry["at"]))
+        about = entry.get("eventId") or " ".join(filter(None, (entry.get("phone"), entry.get("recipientHash"))))
+        result = str(entry.get("result") or "not known")
+        table.add_row(
+            Text(f"{at:%Y-%m-%d %H:%M:%S} Z", "dim"),
+            Text(str(entry["caller"])),
+            Text(str(entry["keyId"])),
+            Text(" ".join(filter(None, (entry["action"], entry.get("detail"))))),
+            Text(about),
+            Text(result, "green" if result == "done" else "yellow"),
+        )
+    return table

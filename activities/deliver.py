@@ -11,23 +11,27 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.service import RPCError
 
 from activities.look_up import LookUp
 from carrier.create import Carrier, Created
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
-from notifications.notification import Leg, Message, Receipt
+from notifications.destinations import Destinations
+from notifications.notification import EscalationReason, Leg, Message, Notice, Receipt
 from notifications.plan import Channel
 from notifications.policy import WhenUnknown
 from notifications.status import DeliveryStatus
 from store.ledger import Claim, Ledger, LegState
 from store.timeline import Entry
 from workflows import names
+from workflows.dispatch import Dispatch
 
 HEARTBEAT_EVERY = 4.0  # seconds; a fast send needs none
 SERVER_ERROR_DELAYS = (5.0, 15.0, 45.0, 120.0)  # seconds; the list lags, so the look-up must not come at once
 # Seconds between look-ups of a leg that Twilio answered with 5xx; after the last one it is posted again. Where a lost
 # text is worse than a second one, one look is enough.
 LOOK_AGAIN_AFTER = {WhenUnknown.HOLD: (20.0, 60.0), WhenUnknown.RESEND: ()}
+HELD_LOOKS_AGAIN_AFTER = 60.0  # seconds: so soon a text leaves whose range of numbers an operator has released
 LEDGER_TRIES = (0.1, 0.5, 2.0)  # seconds between tries to write down what Twilio has answered
 
 log = structlog.stdlib.get_logger("heliograph.deliver")
@@ -41,12 +45,14 @@ class Deliver:
         ledger: Ledger,
         carriers: Mapping[Channel, Carrier],
         look_up: LookUp,
-        allowed_countries: frozenset[str],
+        dispatch: Dispatch,
+        destinations: Destinations,
     ) -> None:
         self._ledger = ledger
         self._carriers = carriers
         self._look_up = look_up
-        self._allowed_countries = allowed_countries
+        self._dispatch = dispatch
+        self._destinations = destinations
 
     @activity.defn(name=names.DELIVER)
     async def deliver(self, leg: Leg) -> Receipt:
@@ -76,7 +82,7 @@ class Deliver:
         if not claim.granted:
             return await self._earlier_answer(leg, claim)
         assert claim.message is not None
-        await self._check(leg)
+        await self._check(leg, claim.message)
         await self._keep_quiet(leg)
         return await self._post(leg, claim.message, attempt)
 
@@ -98,6 +104,10 @@ class Deliver:
 
     async def _earlier_answer(self, leg: Leg, claim: Claim) -> Receipt:
         """An earlier attempt, run or Reset has been here: its answer stands, and nothing is sent."""
+        if claim.alarm is not None:
+            await self._raise_alarm(leg, claim, claim.alarm)
+        if claim.held is not None:
+            raise _failure(names.HELD, f"Held: {claim.held}.", retry_after=HELD_LOOKS_AGAIN_AFTER)
         if claim.forbidden is not None:
             raise _failure(names.SUPPRESSED, f"Not sent: {claim.forbidden}.")
         if claim.sid is not None:
@@ -109,13 +119,29 @@ class Deliver:
             await self._ledger.not_sent(leg, LegState.UNKNOWN, entry)
         raise _failure(names.OUTCOME_UNKNOWN, "An earlier attempt may have sent it.")
 
-    async def _check(self, leg: Leg) -> None:
+    async def _raise_alarm(self, leg: Leg, claim: Claim, about: str) -> None:
+        """Tells operators, once, of what concerns more than this text."""
+        notice = Notice(
+            request=leg.request,
+            reason=EscalationReason.PUMPING if claim.held else EscalationReason.BUDGET,
+            status=DeliveryStatus.PENDING if claim.held else DeliveryStatus.SUPPRESSED,
+            sid=None,
+            error_code=None,
+            deadline=leg.request.policy.deliver_within,
+            leg=leg.number,
+        )
+        try:
+            await self._dispatch.notify_operators(notice, about=about)
+        except (RPCError, RuntimeError) as failure:
+            log.error("operators could not be told", about=about, error=type(failure).__name__)
+
+    async def _check(self, leg: Leg, message: Message) -> None:
         """The last look before the POST: minutes or days may have passed since the event was accepted."""
-        country = leg.request.recipient.country
-        if self._allowed_countries and country not in self._allowed_countries:
-            entry = Entry("suppressed", detail=f"{country} is not in ALLOWED_COUNTRIES")
-            await self._ledger.refused(leg, entry, DeliveryStatus.SUPPRESSED)
-            raise _failure(names.SUPPRESSED, f"{country} is not in ALLOWED_COUNTRIES.")
+        request = leg.request
+        call = request.channel is Channel.VOICE
+        if (why_not := self._destinations.why_not(message.to, request.recipient.country, call=call)) is not None:
+            await self._ledger.refused(leg, Entry("suppressed", detail=why_not), DeliveryStatus.SUPPRESSED)
+            raise _failure(names.SUPPRESSED, f"Not sent: {why_not}.")
         if datetime.now(UTC) >= leg.stale_at:
             await self._ledger.refused(
                 leg, Entry("expired", detail="too late to be worth sending"), DeliveryStatus.EXPIRED

@@ -12,7 +12,7 @@ from carrier.calls import Calls
 from carrier.errors import CarrierError
 from carrier.messages import Messages
 from notifications.notification import Purged
-from notifications.retention import KeepFor
+from notifications.per_name import PerName
 from notifications.status import DeliveryStatus
 from store import purge
 from store.erasures import Erasure, Erasures, Trace
@@ -37,9 +37,9 @@ class Purge:
         messages: Messages,
         calls: Calls,
         *,
-        bodies: KeepFor,
-        numbers: KeepFor,
-        stories: KeepFor,
+        bodies: PerName,
+        numbers: PerName,
+        stories: PerName,
         redact_after: timedelta | None,
     ) -> None:
         """`redact_after` is when Twilio's copy loses its body; None for never."""

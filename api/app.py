@@ -8,11 +8,28 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import batches, events, inbound, incidents, notifications, operations, problems, recipients, twilio, voice
+from api import (
+    batches,
+    consent_files,
+    events,
+    inbound,
+    incidents,
+    notifications,
+    operations,
+    problems,
+    ranges,
+    recipients,
+    stories,
+    twilio,
+    voice,
+    webhooks,
+)  # fmt: skip
 from api import verify as login_checks
-from api.access import Keys
+from api.access import Access, Keys, describe_scopes
 from api.acknowledging import Acknowledging
 from api.answer_headers import AnswerHeaders
+from api.auditing import Auditing
+from api.auditing import router as audit_router
 from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
@@ -27,15 +44,19 @@ from engine import connect
 from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
 from store.alerts import Alerts
+from store.audit import Audit
 from store.cases import Cases
 from store.consents import Consents
 from store.database import Database
 from store.erasures import Erasures
 from store.gate import Gate
+from store.held_ranges import HeldRanges
 from store.ledger import Ledger
 from store.limits import Limits
+from store.outbox import Outbox
 from store.resends import Resends
 from store.steps import StepRecords
+from store.stories import Stories
 from store.timeline import Timeline
 from store.vault import Vault
 from workflows.dispatch import Dispatch
@@ -63,16 +84,18 @@ def create_app(settings: Settings) -> FastAPI:
             KeyedHash(settings.hash_key),
             Rules(
                 window=app.state.window,
-                report_to_callers=settings.events_webhook_url is not None,
+                endpoints=settings.endpoints,
                 quiet_hours=settings.quiet_hours,
                 link_hosts=settings.link_hosts,
-                allowed_countries=settings.allowed_countries,
+                destinations=settings.destinations,
                 storm_window=timedelta(seconds=settings.storm_window_seconds),
             ),
         )
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
         app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
         app.state.erasures, app.state.dispatch = Erasures(database), dispatch
+        app.state.outbox, app.state.stories = Outbox(database), Stories(database)
+        app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
         app.state.follow_up = FollowUp(
             dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting, vault
@@ -86,9 +109,10 @@ def create_app(settings: Settings) -> FastAPI:
             drafting,
             vault,
         )
+        app.state.auditing = Auditing(Audit(database, vault))
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
         app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
-        _warn(settings)
+        _warn(settings, app.state.access.keys)
         log.info("serving", url=settings.base_url, temporal=settings.temporal_address)
         yield
         if verify is not None:
@@ -105,7 +129,9 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # the redirect would lead wherever the Host header says
     )
-    app.state.keys = Keys(settings)
+    app.state.followers = stories.Followers()
+    app.state.workflows_url = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
+    app.state.access = Access(settings)
     app.state.signatures = (
         Signatures(settings.auth_tokens, settings.base_url, settings.account_sid)
         if settings.require_twilio_signature
@@ -114,19 +140,26 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
     problems.install(app)
     app.include_router(events.router())
-    for part in (batches, notifications, incidents, recipients, login_checks, twilio, voice, inbound, operations):
+    for part in (
+        batches, stories, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice,
+        inbound, webhooks, operations,
+    ):  # fmt: skip
         app.include_router(part.router)
+    app.include_router(audit_router)
     problems.describe(app)
+    describe_scopes(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
-    if settings.environment == "development" and settings.on_loopback and not settings.api_keys:
+    if settings.open_to_anyone:  # on loopback only, as the settings see to
         app.add_middleware(LocalOnly, settings=settings)
     app.add_middleware(RequestLog)
     app.add_middleware(AnswerHeaders)
     return app
 
 
-def _warn(settings: Settings) -> None:
-    if not settings.api_keys:
+def _warn(settings: Settings, keys: Keys) -> None:
+    if settings.open_to_anyone:
         log.warning("no API_KEYS are set: everyone on this machine may post events")
+    elif not keys.live():
+        log.warning("every key in API_KEYS_FILE has expired: nobody may call")
     if not settings.require_twilio_signature:
         log.warning("REQUIRE_TWILIO_SIGNATURE is false: everyone on this machine may forge callbacks")

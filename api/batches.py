@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from api.access import Caller
+from api.access import Access, Sender
 from api.desk import Desk
 from api.events import previewed, take, told
 from api.problems import Detail, Problem, Unavailable, invalid_request, responses
@@ -83,13 +83,15 @@ def _schema() -> dict[str, Any]:
 async def post(
     batch: Batch,
     request: Request,
-    caller: Caller,
+    caller: Sender,
     dry_run: Annotated[
         bool, Query(alias="dryRun", description="Answers what would be sent when; sends and keeps nothing.")
     ] = False,
 ) -> JSONResponse:
     """Takes up to 1,000 events. Each is answered as its own route would; the same batch again texts nobody twice."""
-    items = _Items(request.app.state.desk, caller, dry_run=dry_run)
+    access: Access = request.app.state.access
+    access.counts_as(caller, len(batch.events))
+    items = _Items(request.app.state.desk, caller.name, dry_run=dry_run)
     results = await items.answer(batch.events)
     if all(result["httpStatus"] == 503 for result in results):
         raise Unavailable("Temporal")

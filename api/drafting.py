@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from api.problems import Problem
 from notifications import phone
 from notifications.confidential import Confidential
+from notifications.destinations import Destinations
+from notifications.endpoints import NOBODY_IS_TOLD, Endpoints
 from notifications.event import Event, NotNow
 from notifications.local_time import zones_of
 from notifications.notification import NOBODY, NotificationRequest, Recipient, Step
@@ -34,11 +36,11 @@ class Rules:
 
     window: timedelta
     """How old an event may be."""
-    report_to_callers: bool = False
+    endpoints: Endpoints = NOBODY_IS_TOLD
     quiet_hours: QuietHours | None = None
     link_hosts: frozenset[str] = frozenset()
     """Where links may lead; empty for everywhere."""
-    allowed_countries: frozenset[str] = frozenset()
+    destinations: Destinations = Destinations()  # noqa: RUF009
     storm_window: timedelta = timedelta(minutes=5)
     """How long after an alert others of its group are folded into a digest."""
 
@@ -68,8 +70,12 @@ class Drafting:
 
     def refusal(self, request: NotificationRequest) -> str | None:
         """Why it would not be sent, were it sent now."""
-        if self._rules.allowed_countries and request.recipient.country not in self._rules.allowed_countries:
-            return f"{request.recipient.country} is not in ALLOWED_COUNTRIES"
+        recipient = request.recipient
+        call = request.channel is Channel.VOICE
+        if recipient != NOBODY:
+            why_not = self._rules.destinations.why_not(recipient.phone, recipient.country, call=call)
+            if why_not is not None:
+                return why_not
         if request.not_before is not None and request.not_before >= request.stale_at:
             return f"{request.waits_for} end too late for it"
         return None
@@ -107,7 +113,7 @@ class Drafting:
             consent_at=event.consent_at,
             occurred_at=event.occurred_at,
             operator_note=Confidential(event.operator_note) if event.operator_note else None,
-            report_to_caller=self._rules.report_to_callers,
+            report_to_caller=self._rules.endpoints.of(caller) is not None,
             quiet_hours=quiet_hours,
             time_zones=zones,
             not_before=first.not_before if first else None,

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from api.access import Caller
+from api.access import Sender
 from api.desk import Desk, Known, Preview, Taken
 from api.metrics import EVENTS
 from api.problems import Problem, responses
@@ -66,7 +66,7 @@ def _add(routes: APIRouter, kind: type[Event]) -> None:
     async def post(
         request: Request,
         event: kind,  # type: ignore[valid-type]  # the kind is a value here
-        caller: Caller,
+        caller: Sender,
         prefer: Annotated[
             str | None, Header(description="`wait=N`: answer when Twilio has accepted or refused, or after N seconds.")
         ] = None,
@@ -76,9 +76,9 @@ def _add(routes: APIRouter, kind: type[Event]) -> None:
     ) -> JSONResponse:
         desk: Desk = request.app.state.desk
         if dry_run:
-            return JSONResponse(previewed(desk.preview(event, caller)))
+            return JSONResponse(previewed(desk.preview(event, caller.name)))
         wait = _wait(prefer)
-        return _answer(await take(desk, event, caller, wait), wait)
+        return _answer(await take(desk, event, caller.name, wait), wait)
 
     routes.add_api_route(
         f"/{kind.kind}-sms",

@@ -1,20 +1,20 @@
 """For those who keep consent, and answer to people for it."""
 
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import structlog
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
-from api.access import Caller
-from api.problems import Problem, Unavailable, responses
+from api.access import Eraser, Operator, Reader
+from api.auditing import audited
+from api.database import answered
+from api.problems import Problem, responses
 from notifications import phone as phones
 from notifications.confidential import Confidential
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus, opt_out, standing, why_not
@@ -23,6 +23,7 @@ from notifications.notification import Recipient
 from notifications.policy import Purpose
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
+from store.audit import Action
 from store.consents import Consents
 from store.erasures import Erasures
 from store.vault import Vault
@@ -71,7 +72,7 @@ class ConsentBody(_Body):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
-        if self.status is Recorded.GRANTED and self.purpose is None:
+        if self.status == Recorded.GRANTED and self.purpose is None:
             raise PydanticCustomError("purpose", "`granted` needs the purpose that was agreed to")
         if self.expires_at is not None and self.expires_at <= (self.at or datetime.now(UTC)):
             raise PydanticCustomError("expires_at", "`expiresAt` must be after `at`")
@@ -114,6 +115,11 @@ def _recipient(
     request: Request, phone: Annotated[str, Path(description="In E.164.", examples=[phones.EXAMPLE], max_length=40)]
 ) -> Recipient:
     """The recipient of the path. Raises Problem 400."""
+    return recipient_of(request, phone)
+
+
+def recipient_of(request: Request, phone: str) -> Recipient:
+    """The recipient by his number. Raises Problem 400."""
     try:
         number = phones.normalise(phone)
     except phones.InvalidPhone as invalid:
@@ -132,13 +138,13 @@ Named = Annotated[Recipient, Depends(_recipient)]
 
 
 @router.get("/{phone}/consent", responses=responses(400, 401, 503))
-async def consent(recipient: Named, request: Request, caller: Caller) -> Standing:
+async def consent(recipient: Named, request: Request, caller: Reader) -> Standing:
     """What he has agreed to, and whether he may be texted now, for each purpose."""
     return await _standing(request.app.state.consents, recipient)
 
 
 @router.put("/{phone}/consent", responses=responses(400, 401, 503))
-async def record(body: ConsentBody, recipient: Named, request: Request, caller: Caller) -> Standing:
+async def record(body: ConsentBody, recipient: Named, request: Request, caller: Operator) -> Standing:
     """Adds to the ledger; nothing in it is ever changed. The same words for the same moment are one record."""
     consents: Consents = request.app.state.consents
     vault: Vault = request.app.state.vault
@@ -147,12 +153,13 @@ async def record(body: ConsentBody, recipient: Named, request: Request, caller: 
         status=ConsentStatus(body.status),
         at=body.at or datetime.now(UTC),
         source=body.source,
-        recorded_by=caller,
+        recorded_by=caller.name,
         wording=body.wording,
         expires_at=body.expires_at,
     )
-    await _database(vault.enrol([recipient]))
-    await _database(consents.add(recipient.hash, entry))
+    async with audited(request, caller, Action.CONSENT, recipient_hash=recipient.hash, detail=body.status):
+        await answered(vault.enrol([recipient]))
+        await answered(consents.add(recipient.hash, entry))
     return await _standing(consents, recipient)
 
 
@@ -165,7 +172,7 @@ class Forgotten(_Body):
 
 
 @router.delete("/{phone}", responses=responses(400, 401, 503))
-async def forget(recipient: Named, request: Request, caller: Caller) -> Forgotten:
+async def forget(recipient: Named, request: Request, caller: Eraser) -> Forgotten:
     """Destroys the key that his numbers and texts were sealed with: in Temporal's histories and in backups too.
 
     What he has opted out of stays, and the IDs of events, so that nobody is texted twice for having been forgotten.
@@ -173,19 +180,20 @@ async def forget(recipient: Named, request: Request, caller: Caller) -> Forgotte
     """
     erasures: Erasures = request.app.state.erasures
     consents: Consents = request.app.state.consents
-    events: int = await _database(erasures.erase(recipient.hash, recipient.masked, caller))
-    records: list[ConsentRecord] = await _database(consents.records(recipient.hash))
+    async with audited(request, caller, Action.ERASE, recipient_hash=recipient.hash):
+        events: int = await answered(erasures.erase(recipient.hash, recipient.masked, caller.name))
+    records: list[ConsentRecord] = await answered(consents.records(recipient.hash))
     try:
         await request.app.state.dispatch.purge_soon()
     except (RPCError, RuntimeError) as failure:
         log.warning("the purge comes with its schedule", error=type(failure).__name__)
-    log.warning("forgotten", recipient_hash=recipient.hash, events=events, caller=caller)
+    log.warning("forgotten", recipient_hash=recipient.hash, events=events, caller=caller.name)
     out = any(opt_out(records, purpose, consents.rules) for purpose in Purpose)
     return Forgotten(phone=recipient.masked, events=events, opted_out=out)
 
 
 async def _standing(consents: Consents, recipient: Recipient) -> Standing:
-    records: list[ConsentRecord] = await _database(consents.records(recipient.hash))
+    records: list[ConsentRecord] = await answered(consents.records(recipient.hash))
     now, rules = datetime.now(UTC), consents.rules
     purposes = {}
     for purpose in Purpose:
@@ -199,10 +207,3 @@ async def _standing(consents: Consents, recipient: Recipient) -> Standing:
         purposes=purposes,
         records=[ConsentEntry.model_validate(one, from_attributes=True) for one in records],
     )
-
-
-async def _database(call: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await call
-    except (SQLAlchemyError, OSError, TimeoutError):
-        raise Unavailable("The database") from None

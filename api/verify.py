@@ -10,24 +10,25 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.access import Caller
+from api.access import Verifier
 from api.problems import Problem, Unavailable, responses
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError
 from carrier.verify import Channel, Verify
 from notifications import phone
 from notifications.addressed import Addressed
+from notifications.destinations import Destinations
 from notifications.fields import Locale
 from notifications.verify_causes import verify_cause_of
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
 from settings import Settings
+from store.held_ranges import RANGE_HIDES
 from store.limits import Limits
 
 router = APIRouter(prefix="/api/verify", tags=["verify"])
 log = structlog.stdlib.get_logger("heliograph.verify")
 
 NUMBER_WINDOW, PREFIX_WINDOW, CALLER_WINDOW = timedelta(minutes=10), timedelta(hours=1), timedelta(minutes=1)
-PREFIX_HIDES = 4  # numbers that differ in so many last digits only are one prefix: pumping goes through such ranges
 
 # What callers are answered for Twilio's codes: HTTP status and `error`. Others are 502 verify_failed.
 _ANSWERS = {
@@ -92,10 +93,10 @@ class Checks:
         """Raises Problem."""
         verify, number = self._configured(), request.phone
         country = phone.country_of(number)
-        if self._settings.allowed_countries and country not in self._settings.allowed_countries:
-            raise Problem(403, "country_not_allowed", f"{country} is not in ALLOWED_COUNTRIES. Nothing was sent.")
+        if (why_not := Destinations(self._settings.allowed_countries).why_not(number, country)) is not None:
+            raise Problem(403, "country_not_allowed", f"{why_not}. Nothing was sent.")
         await self._limit("caller", caller, self._settings.verify_starts_per_caller, CALLER_WINDOW)
-        await self._limit("prefix", number[:-PREFIX_HIDES], self._settings.verify_starts_per_prefix, PREFIX_WINDOW)
+        await self._limit("prefix", number[:-RANGE_HIDES], self._settings.verify_starts_per_prefix, PREFIX_WINDOW)
         await self._limit("number", number, self._settings.verify_starts_per_number, NUMBER_WINDOW)
         about = {"recipient": mask(number), "country": country, "channel": request.channel.value, "caller": caller}
         try:
@@ -139,17 +140,17 @@ class Checks:
 
 
 @router.post("/start", status_code=202, responses=responses(400, 401, 403, 429, 501, 502, 503))
-async def start(order: StartRequest, request: Request, caller: Caller) -> Started:
+async def start(order: StartRequest, request: Request, caller: Verifier) -> Started:
     """Has Twilio Verify send a code. Asked again within ten minutes, the same code comes again."""
     checks: Checks = request.app.state.checks
-    return await checks.start(order, caller)
+    return await checks.start(order, caller.name)
 
 
 @router.post("/check", responses=responses(400, 401, 404, 429, 501, 502, 503))
-async def check(order: CheckRequest, request: Request, caller: Caller) -> Checked:
+async def check(order: CheckRequest, request: Request, caller: Verifier) -> Checked:
     """Checks a code. A wrong one is answered `approved: false`; five are allowed."""
     checks: Checks = request.app.state.checks
-    return await checks.check(order, caller)
+    return await checks.check(order, caller.name)
 
 
 def _problem(error: CarrierError) -> Problem:

@@ -19,7 +19,8 @@ _REORDERING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 RESERVED = re.compile(r"heliograph-|temporal-sys-", re.ASCII)
 
 
-def _timestamp(value: Any) -> datetime:
+def timestamp(value: Any) -> datetime:
+    """Keeps the offset that it was written with. Raises ValueError, for one without an offset too."""
     wrong = PydanticCustomError(
         "timestamp", "must be an ISO 8601 date and time with its offset, for example 2026-11-23T09:30:00+01:00"
     )
@@ -80,7 +81,7 @@ def _not_reserved(value: str) -> str:
 
 ZonedTimestamp = Annotated[
     datetime,
-    BeforeValidator(_timestamp, json_schema_input_type=str),
+    BeforeValidator(timestamp, json_schema_input_type=str),
     Field(json_schema_extra={"format": "date-time", "examples": ["2026-11-20T09:30:00+01:00"]}),
 ]
 """Keeps the offset that it was written with."""

@@ -188,6 +188,9 @@ class EscalationReason(StrEnum):
     STUCK = "stuck"  # its workflow is open, long past the deadline, and has told nobody
     ABANDONED = "abandoned"  # its workflow was ended by hand before anything was sent
     NOT_ACKNOWLEDGED = "not_acknowledged"  # all were tried, and nobody said that he takes care of it
+    BUDGET = "budget_exceeded"  # a caller's or a country's, for today
+    PUMPING = "pumping"  # so many numbers of one range that an operator must decide
+    ENDPOINT_DISABLED = "endpoint_disabled"  # its caller cannot be told of its end
     RECOVERED = "delivered_late"  # closes the case that one of the others has opened
 
 

@@ -1,10 +1,11 @@
 """The consent ledger: records are added, never changed; what was opted out of is forgotten by nobody."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.consent import (
@@ -22,7 +23,18 @@ from notifications.consent import (
 from notifications.notification import NotificationRequest
 from notifications.phone import is_toll_free
 from store.database import Database, insert_or
-from store.schema import consents, legs, notifications
+from store.schema import consents, legs, notifications, recipients
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A record, and whose it is."""
+
+    id: int
+    recipient_hash: str
+    sealed_phone: str | None
+    """None where the number is not kept any more."""
+    record: ConsentRecord
 
 
 class Consents:
@@ -44,6 +56,21 @@ class Consents:
         """All of a recipient's, in the order in which they were written down."""
         async with self._database.read() as connection:
             return await _records(connection, recipient_hash)
+
+    async def export(self, *, after: int, at_most: int, status: ConsentStatus | None) -> list[Exported]:
+        """Everybody's records, in the order in which they were written down, from the one after `after` on."""
+        query = (
+            select(consents, recipients.c.sealed_phone)
+            .join(recipients, recipients.c.recipient_hash == consents.c.recipient_hash, isouter=True)
+            .where(consents.c.id > after, *([consents.c.status == status] if status else []))
+            .order_by(consents.c.id)
+            .limit(at_most)
+        )
+        async with self._database.read() as connection:
+            return [
+                Exported(row.id, row.recipient_hash, row.sealed_phone, _record(row))
+                for row in await connection.execute(query)
+            ]
 
     async def why_not(
         self, connection: AsyncConnection, recipient_hash: str, purpose: str, now: datetime
@@ -161,18 +188,19 @@ def _reference(record: ConsentRecord) -> str:
 
 async def _records(connection: AsyncConnection, recipient_hash: str) -> list[ConsentRecord]:
     query = select(consents).where(consents.c.recipient_hash == recipient_hash).order_by(consents.c.id)
-    return [
-        ConsentRecord(
-            purpose=row.purpose,
-            status=ConsentStatus(row.status),
-            at=row.at,
-            source=row.source,
-            recorded_by=row.recorded_by,
-            wording=row.wording,
-            expires_at=row.expires_at,
-            sender=row.sender,
-            event_id=row.event_id,
-            recorded_at=row.recorded_at,
-        )
-        for row in await connection.execute(query)
-    ]
+    return [_record(row) for row in await connection.execute(query)]
+
+
+def _record(row: Row[Any]) -> ConsentRecord:
+    return ConsentRecord(
+        purpose=row.purpose,
+        status=ConsentStatus(row.status),
+        at=row.at,
+        source=row.source,
+        recorded_by=row.recorded_by,
+        wording=row.wording,
+        expires_at=row.expires_at,
+        sender=row.sender,
+        event_id=row.event_id,
+        recorded_at=row.recorded_at,
+    )

@@ -1,5 +1,6 @@
 """The last look before a POST, in the transaction that claims its leg: what has changed since acceptance counts."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,29 +8,53 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.notification import Leg, Message
 from store.caps import SendLimits
 from store.consents import Consents
+from store.held_ranges import HeldRanges
 from store.vault import Erased, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a leg may not be sent."""
+
+    says: str
+    held: bool = False
+    """It may be sent later, and asks again; else it is not sent at all."""
+    alarm: str | None = None
+    """Names what operators are to be told of once."""
 
 
 class Gate:
     """Whether a leg may be sent, and what is handed to Twilio then."""
 
-    def __init__(self, vault: Vault, consents: Consents, limits: SendLimits = SendLimits()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        vault: Vault,
+        consents: Consents,
+        limits: SendLimits = SendLimits(),  # noqa: B008
+        ranges: HeldRanges | None = None,
+    ) -> None:
         self._vault = vault
         self.consents = consents
         self._limits = limits
+        self._ranges = ranges
 
     async def lock(self, connection: AsyncConnection, leg: Leg) -> None:
         """Keeps others out who are about to send to the same phone, until the transaction ends."""
         await self._limits.lock(connection, leg)
 
-    async def refusal(self, connection: AsyncConnection, leg: Leg, now: datetime) -> str | None:
-        """Why the recipient must not be texted; None when he may be."""
-        request = leg.request
-        return await self.consents.why_not(connection, request.recipient.hash, request.policy.purpose, now)
-
-    async def exceeded(self, connection: AsyncConnection, leg: Leg, now: datetime) -> str | None:
-        """Counts a leg that was claimed in this transaction for the first time; says which limit it exceeds."""
-        return await self._limits.exceeded(connection, leg, now)
+    async def verdict(
+        self, connection: AsyncConnection, leg: Leg, message: Message | None, now: datetime, *, first: bool
+    ) -> Verdict | None:
+        """None when it may be sent. `first` when it is claimed for the first time: then it counts for limits."""
+        if message is None:
+            return Verdict("the recipient was forgotten")
+        if (why_not := await self._refusal(connection, leg, now)) is not None:
+            return Verdict(why_not)
+        standing = await self._ranges.standing(connection, leg, message.to, now) if self._ranges else None
+        if standing is not None:
+            return Verdict(standing.says, held=not standing.blocked, alarm=standing.alarm)
+        exceeded = await self._limits.exceeded(connection, leg, message, now) if first else None
+        return None if exceeded is None else Verdict(exceeded.says, alarm=exceeded.alarm)
 
     async def learn(self, connection: AsyncConnection, leg: Leg, code: int | None) -> None:
         """Takes from a refusal of Twilio's what it says of the recipient."""
@@ -42,3 +67,7 @@ class Gate:
             return await self._vault.message(leg, connection)
         except Erased:
             return None
+
+    async def _refusal(self, connection: AsyncConnection, leg: Leg, now: datetime) -> str | None:
+        request = leg.request
+        return await self.consents.why_not(connection, request.recipient.hash, request.policy.purpose, now)

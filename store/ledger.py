@@ -18,9 +18,9 @@ from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
 from store.database import Database, insert_or
 from store.event_rows import open_event, sealed_recipient
-from store.gate import Gate
+from store.gate import Gate, Verdict
 from store.schema import legs, notifications
-from store.timeline import Entry, advance_status, append
+from store.timeline import Entry, advance_status, append, has_entry
 
 
 class LegState(StrEnum):
@@ -48,6 +48,10 @@ class Claim:
     """What is handed to Twilio; of a granted claim only."""
     forbidden: str | None = None
     """Why our own rules forbid it; then it counts as refused."""
+    held: str | None = None
+    """Why it must wait; then it may be claimed again."""
+    alarm: str | None = None
+    """Names what operators are to be told of once."""
 
 
 class Ledger:
@@ -169,17 +173,28 @@ class Ledger:
         if not claim.granted:
             return claim
         message = await self._gate.message(connection, leg)
-        forbidden = await self._gate.refusal(connection, leg, now) if message else "the recipient was forgotten"
-        if forbidden is None and first:
-            forbidden = await self._gate.exceeded(connection, leg, now)
-        if forbidden is not None:
-            if first:
-                await connection.execute(_row(leg).values(capped=True))
-            await self._settle(connection, leg, LegState.REFUSED, Entry("suppressed", at=now, detail=forbidden))
-            await advance_status(connection, leg.request.event_id, DeliveryStatus.SUPPRESSED)
-            return Claim(granted=False, state=LegState.REFUSED, claimed_at=now, forbidden=forbidden)
+        verdict = await self._gate.verdict(connection, leg, message, now, first=first)
+        if verdict is not None:
+            return await self._turn_away(connection, leg, verdict, now, first=first)
         await self._log_claim(connection, leg, attempt, now)
         return replace(claim, message=message)
+
+    async def _turn_away(
+        self, connection: AsyncConnection, leg: Leg, verdict: Verdict, now: datetime, *, first: bool
+    ) -> Claim:
+        if verdict.held:
+            told = await has_entry(connection, leg.request.event_id, "held", verdict.says)
+            changes = {"state": LegState.RELEASED} | ({"claim": ""} if first else {})
+            await connection.execute(_row(leg).values(changes))
+            if not told:
+                await append(connection, leg.request.event_id, Entry("held", at=now, detail=verdict.says))
+            alarm = None if told else verdict.alarm
+            return Claim(granted=False, state=LegState.RELEASED, claimed_at=now, held=verdict.says, alarm=alarm)
+        if first:
+            await connection.execute(_row(leg).values(capped=True))
+        await self._settle(connection, leg, LegState.REFUSED, Entry("suppressed", at=now, detail=verdict.says))
+        await advance_status(connection, leg.request.event_id, DeliveryStatus.SUPPRESSED)
+        return Claim(granted=False, state=LegState.REFUSED, claimed_at=now, forbidden=verdict.says, alarm=verdict.alarm)
 
     async def _is_unclaimed(self, connection: AsyncConnection, leg: Leg) -> bool:
         return (await connection.execute(select(legs.c.claim).where(*_is(leg)))).scalar() == ""

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.engine import CursorResult
 
-from notifications.retention import KeepFor
+from notifications.per_name import PerName
 from notifications.status import FINAL, DeliveryStatus
 from store.database import Database
-from store.schema import legs, notifications, recipients, timeline
+from store.schema import legs, notifications, recipients, timeline, webhooks
 
 AT_ONCE = 500  # rows in one transaction
 _LEAVES_NO_DOUBT = (DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
@@ -24,19 +24,19 @@ class Purge:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def bodies(self, keep: KeepFor, now: datetime) -> list[str]:
+    async def bodies(self, keep: PerName, now: datetime) -> list[str]:
         """Drops the sealed requests; of which events."""
         query = select(notifications.c.event_id).where(
             notifications.c.sealed_request.is_not(None), _ended_before(keep, now)
         )
         return await self._on(query, {"sealed_request": None})
 
-    async def numbers(self, keep: KeepFor, now: datetime) -> int:
+    async def numbers(self, keep: PerName, now: datetime) -> int:
         """Drops masked numbers, and what is sealed of those who were alerted."""
         query = select(notifications.c.event_id).where(notifications.c.masked_phone != "", _ended_before(keep, now))
         return len(await self._on(query, {"masked_phone": "", "consent_at": None}, of_legs={"sealed_recipient": None}))
 
-    async def stories(self, keep: KeepFor, now: datetime) -> int:
+    async def stories(self, keep: PerName, now: datetime) -> int:
         """Drops timelines."""
         query = select(notifications.c.event_id).where(
             notifications.c.story_purged_at.is_(None), _ended_before(keep, now)
@@ -44,16 +44,17 @@ class Purge:
         found = await self._on(query, {"story_purged_at": now})
         async with self._database.write() as connection:
             await connection.execute(delete(timeline).where(timeline.c.event_id.in_(found)))
-            if keep.longest is not None:  # callbacks of messages that nobody knew
-                old = timeline.c.at < now - timedelta(days=keep.longest)
+            await connection.execute(delete(webhooks).where(webhooks.c.event_id.in_(found)))
+            if keep.largest is not None:  # callbacks of messages that nobody knew
+                old = timeline.c.at < now - timedelta(days=keep.largest)
                 await connection.execute(delete(timeline).where(timeline.c.event_id == "", old))
         return len(found)
 
-    async def cards(self, keep: KeepFor, now: datetime) -> int:
+    async def cards(self, keep: PerName, now: datetime) -> int:
         """Destroys the keys of those of whom no event keeps the number any more."""
-        if keep.longest is None:
+        if keep.largest is None:
             return 0
-        before = now - timedelta(days=keep.longest)
+        before = now - timedelta(days=keep.largest)
         of_event = exists().where(
             notifications.c.recipient_hash == recipients.c.recipient_hash, notifications.c.masked_phone != ""
         )
@@ -96,15 +97,15 @@ class Purge:
             return found
 
 
-def _ended_before(keep: KeepFor, now: datetime) -> ColumnElement[bool]:
+def _ended_before(keep: PerName, now: datetime) -> ColumnElement[bool]:
     """Ended, and without news for as long as its kind is kept."""
     of_kind = [
         and_(notifications.c.kind == kind, notifications.c.updated_at < now - timedelta(days=days))
-        for kind, days in keep.of_kind.items()
+        for kind, days in keep.named.items()
         if days is not None
     ]
     others = []
-    if keep.days is not None:
-        old = notifications.c.updated_at < now - timedelta(days=keep.days)
-        others = [and_(notifications.c.kind.not_in(list(keep.of_kind)), old)]
+    if keep.default is not None:
+        old = notifications.c.updated_at < now - timedelta(days=keep.default)
+        others = [and_(notifications.c.kind.not_in(list(keep.named)), old)]
     return and_(notifications.c.status.in_(FINAL), or_(False, *of_kind, *others))

@@ -16,10 +16,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0004"
+HEAD = "0006"
 
 metadata = MetaData()
 
@@ -64,6 +65,7 @@ notifications = Table(
     Column("subject_hash", String(64)),
     Column("first_leg", Integer, nullable=False, default=1),  # of the step that status and SID tell of
     Column("story_purged_at", UtcDateTime),
+    Column("reports", Boolean, nullable=False, default=False, server_default=false()),  # its caller is told of its end
     Index("notifications_by_recipient", "recipient_hash", "accepted_at"),
     Index("notifications_by_status", "status", "updated_at"),
     Index("notifications_by_subject", "subject_hash", "status"),
@@ -84,10 +86,10 @@ legs = Table(
     Column("recipient_hash", String(64)),
     Column("capped", Boolean, nullable=False, default=False),  # not sent, and counts for no cap
     Column("sealed_recipient", Text),  # of those who are told when the incident is resolved
-    Column("prefix_hash", String(64)),  # of the number without its last digits
+    Column("range_hash", String(64)),  # of the number without its last digits, where pumping is looked for
     Column("redacted_at", UtcDateTime),  # Twilio's own copy
     Index("legs_by_recipient", "recipient_hash", "claimed_at"),
-    Index("legs_by_prefix", "prefix_hash", "claimed_at"),
+    Index("legs_by_range", "range_hash", "claimed_at"),
 )
 
 timeline = Table(
@@ -187,15 +189,73 @@ erasures = Table(
     Index("erasures_by_recipient", "recipient_hash", "at"),
 )
 
-# Prefixes to which so many numbers were texted in so short a time that it looks like pumping.
-holds = Table(
-    "holds",
+# What callers are told: written with the status that it tells of, kept until it was taken.
+webhooks = Table(
+    "webhooks",
     metadata,
-    Column("prefix_hash", String(64), primary_key=True),
+    Column("id", String(160), primary_key=True),
+    Column("event_id", String(120), nullable=False),
+    Column("caller", String(40), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("answer", String(200)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("webhooks_by_event", "event_id"),
+    Index("webhooks_by_caller", "caller", "created_at"),
+    Index("webhooks_by_state", "state", "updated_at"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("caller", String(40), primary_key=True),
+    Column("taken_at", UtcDateTime),
+    Column("disabled_at", UtcDateTime),
+    Column("disabled_url_hash", String(64)),
+)
+
+# Ranges of numbers that so many were texted of in so short a time that it looks like pumping.
+held_ranges = Table(
+    "held_ranges",
+    metadata,
+    Column("range_hash", String(64), primary_key=True),
     Column("country", String(3), nullable=False),
-    Column("masked_prefix", String(20), nullable=False),
+    Column("sealed_range", Text, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("decision", String(10)),
     Column("decided_by", String(40)),
     Column("decided_at", UtcDateTime),
+)
+
+# What operators ordered, and what came of it; rows are added only. The masked number is not kept: it is read through
+# the recipient's key, and so ends with it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("caller", String(40), nullable=False),
+    Column("key_id", String(20), nullable=False),
+    Column("action", String(20), nullable=False),
+    Column("event_id", String(120)),
+    Column("recipient_hash", String(64)),
+    Column("detail", String(40)),
+    Index("audit_by_time", "at"),
+    Index("audit_by_event", "event_id"),
+)
+
+audit_results = Table(
+    "audit_results",
+    metadata,
+    Column(
+        "audit_id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("audit.id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("at", UtcDateTime, nullable=False),
+    Column("result", String(40), nullable=False),
 )

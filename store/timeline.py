@@ -1,6 +1,6 @@
 """The story of every notification, entry by entry, and the status that it adds up to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,9 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import CarrierReport
+from notifications.report import Report
 from notifications.status import DeliveryStatus, advance, why_no_news
+from store import outbox
 from store.database import Database
 from store.schema import legs, notifications, timeline
 
@@ -73,12 +75,11 @@ class Timeline:
 
     async def record(self, event_id: str) -> Record | None:
         async with self._database.read() as connection:
-            return await _record(connection, event_id)
+            return await record_of(connection, event_id)
 
     async def story(self, event_id: str) -> list[Entry]:
         async with self._database.read() as connection:
-            query = select(timeline).where(timeline.c.event_id == event_id).order_by(timeline.c.id)
-            return [_entry(row) for row in await connection.execute(query)]
+            return await timeline_of(connection, event_id)
 
     async def event_of(self, sid: str) -> str | None:
         """The event that a message belongs to, by the ledger or by any callback that named both."""
@@ -205,6 +206,14 @@ async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> No
     )
 
 
+async def has_entry(connection: AsyncConnection, event_id: str, what: str, detail: str) -> bool:
+    """Whether an event's story has this line already."""
+    query = select(timeline.c.id).where(
+        timeline.c.event_id == event_id, timeline.c.what == what, timeline.c.detail == detail
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
 async def advance_status(
     connection: AsyncConnection,
     event_id: str,
@@ -214,11 +223,7 @@ async def advance_status(
     error_code: int | None = None,
 ) -> bool:
     """Moves the notification's status forward within the caller's transaction; False when it was no news."""
-    query = (
-        select(notifications.c.status, notifications.c.sid)
-        .where(notifications.c.event_id == event_id)
-        .with_for_update()
-    )
+    query = select(*_STANDING).where(notifications.c.event_id == event_id).with_for_update()
     row = (await connection.execute(query)).first()
     if row is None:
         return False
@@ -231,13 +236,41 @@ async def advance_status(
     if changes:
         changes["updated_at"] = datetime.now(UTC)
         await connection.execute(update(notifications).where(notifications.c.event_id == event_id).values(changes))
+    if row.reports and reported.final and "status" in changes:
+        _, leg = await _range(connection, event_id)
+        report = Report(event_id, row.kind, leg, reported, sid or row.sid, error_code, row.escalated is not None)
+        await outbox.add(connection, report, row.caller)  # with its status or not at all: callers hear of every end
     return "status" in changes
 
 
-async def _record(connection: AsyncConnection, event_id: str) -> Record | None:
-    row = (await connection.execute(select(notifications).where(notifications.c.event_id == event_id))).first()
-    if row is None:
-        return None
+_STANDING = (
+    notifications.c.status,
+    notifications.c.sid,
+    notifications.c.kind,
+    notifications.c.caller,
+    notifications.c.escalated,
+    notifications.c.reports,
+)
+
+
+async def timeline_of(connection: AsyncConnection, event_id: str) -> list[Entry]:
+    """The entries of an event, in the order in which they were written."""
+    query = select(timeline).where(timeline.c.event_id == event_id).order_by(timeline.c.id)
+    return [_entry(row) for row in await connection.execute(query)]
+
+
+async def record_of(connection: AsyncConnection, event_id: str) -> Record | None:
+    """What is known of an event; None when SQL does not know it."""
+    found = await connection.execute(select(notifications).where(notifications.c.event_id == event_id))
+    return next(iter(records(found)), None)
+
+
+def records(rows: Iterable[Row[Any]]) -> list[Record]:
+    """From rows of `notifications`."""
+    return [_record(row) for row in rows]
+
+
+def _record(row: Row[Any]) -> Record:
     return Record(
         event_id=row.event_id,
         kind=row.kind,

@@ -97,6 +97,17 @@ class Vault:
         async with self._database.read() as reading:
             return [await self._open(reading, text) for text in texts]
 
+    async def numbers(self, sealed: Iterable[str | None]) -> list[str | None]:
+        """Each number opened; None for one that is not there, or was erased meanwhile."""
+        opened: list[str | None] = []
+        async with self._database.read() as connection:
+            for one in sealed:
+                try:
+                    opened.append(await self._open(connection, one) if one else None)
+                except Erased:
+                    opened.append(None)
+        return opened
+
     async def open_within(self, text: str) -> str:
         """A text with every sealed one in it opened that can be; what was erased stays sealed."""
         async with self._database.read() as connection:

@@ -158,9 +158,9 @@ GUARDS = (
     ),
     Guard(
         "storms: a phone gets no more than its caps",
-        "store/ledger.py",
-        "        if forbidden is None and first:\n",
-        "        if False:\n",
+        "store/gate.py",
+        "await self._limits.exceeded(connection, leg, message, now) if first else None",
+        "None",
         "tests/workflow/test_incidents.py"
         "::test_one_phone_gets_no_more_alerts_than_its_caps_allow_and_the_others_climb_on",
     ),
@@ -177,6 +177,27 @@ GUARDS = (
         "        if opening > now:\n",
         "        if False:\n",
         "tests/api/test_holding.py::test_a_text_that_was_late_into_the_night_waits_for_the_morning_too",
+    ),
+    Guard(
+        "callers hear of every end: a status is written down with its webhook",
+        "store/timeline.py",
+        "if row.reports and reported.final and",
+        "if False and",
+        "tests/workflow/test_caller_webhooks.py::test_the_reconciliation_sends_what_nobody_sends",
+    ),
+    Guard(
+        "where texts may go: what goes beyond a budget is not sent",
+        "store/caps.py",
+        "            where=counters.c.count + count <= budget,\n",
+        "",
+        "tests/store/test_budgets.py::test_of_many_at_once_as_many_pass_as_there_is_room_for",
+    ),
+    Guard(
+        "where texts may go: what looks like pumping waits for an operator",
+        "store/held_ranges.py",
+        "            if not await self._too_many(connection, range_hash, now):\n",
+        "            if True:\n",
+        "tests/store/test_held_ranges.py::test_more_numbers_of_one_range_than_allowed_are_held",
     ),
     Guard(
         "not without consent: a STOP wins that comes while a text is held",
@@ -198,6 +219,20 @@ GUARDS = (
         "        await follow_up.second_message(recorded.event_id, recorded.leg, report.sid)\n",
         "        pass\n",
         "tests/api/test_callbacks.py::test_a_second_message_for_one_leg_is_recorded_flagged_counted_and_told_once",
+    ),
+    Guard(
+        "access: a key does what its scopes say",
+        "api/access.py",
+        "        if needed not in key.scopes:\n",
+        "        if False:\n",
+        "tests/api/test_access.py::test_a_key_does_what_its_scopes_say_and_no_more",
+    ),
+    Guard(
+        "access: what an operator orders is written down before it is done",
+        "api/auditing.py",
+        "number: int = await answered(self._audit.ordered(order))",
+        "number: int = 0",
+        "tests/api/test_access.py::test_what_cannot_be_written_down_is_not_done",
     ),
     Guard(
         "forged callbacks get 403",

@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "bootstrap": {"engine", "settings", "store", "workflows"},
     "bulk": {"client", "settings"},
     "client": {"settings", "terminal"},
+    "consents": {"client", "settings"},
+    "questions": {"client", "settings", "terminal"},
     "worker": {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
     },

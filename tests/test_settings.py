@@ -1,15 +1,18 @@
 """Wrong settings stop the process at start, one line per mistake, no secret shown."""
 
 import base64
+import hashlib
 import os
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devstack.stack import heliograph
+from notifications.access import Scope, line_of, new_key, parse_keys
 from settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +58,21 @@ def test_production_passes_with_what_it_needs() -> None:
     assert load(**PRODUCTION).environment == "production"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
+def test_without_signatures_only_in_development_on_loopback(host: str) -> None:
+    assert not load(host=host, require_twilio_signature=False).require_twilio_signature
+    assert problems(**PRODUCTION | {"host": host, "require_twilio_signature": False}) == [
+        "REQUIRE_TWILIO_SIGNATURE: must be true in production"
+    ]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "sms.example.com", "localhost.example.com"])
+def test_without_signatures_never_where_others_can_reach_it(host: str) -> None:
+    assert problems(host=host, api_keys="shop=key", require_twilio_signature=False) == [
+        "REQUIRE_TWILIO_SIGNATURE: may be false only when HOST is a loopback address"
+    ]
+
+
 @pytest.mark.parametrize(
     "name", sorted(set(PRODUCTION) - {"environment", "host", "twilio_auth_token", "twilio_from_number"})
 )
@@ -94,6 +112,11 @@ def test_production_refuses_what_is_not_safe(change: dict[str, Any], line: str) 
         ("pii_hash_key", "short"),
         ("database_url", "mysql://x"),
         ("allowed_countries", "USA"),
+        ("allowed_number_types", "mobile,carrier-pigeon"),
+        ("country_budget", "US=5"),
+        ("caller_budget", "many"),
+        ("pumping_limit", "200/10m,400/1h"),
+        ("retain_body_days", "for-a-while"),
         ("idempotency_window_days", 0),
         ("operations_webhook_secret", "x"),
         ("require_twilio_signature", "maybe"),
@@ -118,9 +141,77 @@ def test_settings_that_belong_together() -> None:
 
 def test_an_open_door_stays_on_this_machine() -> None:
     assert problems(host="0.0.0.0", require_twilio_signature=False) == [
-        "API_KEYS: is needed when HOST is not a loopback address",
+        "API_KEYS: or API_KEYS_FILE is needed when HOST is not a loopback address",
         "REQUIRE_TWILIO_SIGNATURE: may be false only when HOST is a loopback address",
     ]
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_a_file_of_keys_does_in_the_place_of_api_keys(environment: str, tmp_path: Path) -> None:
+    file = tmp_path / "api-keys"
+    file.write_text(line_of(new_key(), "shop", [Scope.SEND]))
+    settings = load(**PRODUCTION | {"environment": environment, "api_keys": "", "api_keys_file": file})
+    assert not settings.open_to_anyone
+    assert [key.caller for key in settings.callers_keys()] == ["shop"]
+
+
+def test_a_file_that_is_named_closes_the_door_whatever_is_in_it(tmp_path: Path) -> None:
+    assert load(data_dir=tmp_path).open_to_anyone
+    (tmp_path / "empty").write_text("# nobody yet\n")
+    assert problems(api_keys_file=tmp_path / "empty") == [
+        "API_KEYS_FILE: holds no key, and API_KEYS is empty: nobody could call"
+    ]
+    assert problems(api_keys_file=tmp_path / "none") == ["API_KEYS_FILE: is no file that can be read"]
+
+
+def test_every_mistake_in_the_file_of_keys_has_its_line(tmp_path: Path) -> None:
+    file, key = tmp_path / "api-keys", new_key()
+    file.write_text(f"shop {key} send\n{line_of(key, 'shop', [Scope.SEND])} rate=0\n")
+    found = problems(api_keys_file=file, port=8080)
+    assert [line[:22] for line in found] == ["API_KEYS_FILE: line 1:", "API_KEYS_FILE: line 2:"]
+    assert not any(key in line for line in found)
+
+
+def test_a_caller_has_two_keys_at_most_wherever_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "api-keys"
+    file.write_text("\n".join(line_of(new_key(), "shop", [Scope.SEND]) for _ in range(2)))
+    third = {"api_keys": "shop=a-long-enough-api-key"}
+    says = "shop has 3 keys that are live; a caller has at most 2"
+    assert problems(**third, api_keys_file=file) == [f"API_KEYS_FILE: {says}"]
+    assert problems(api_keys="shop=key-one,shop=key-two,shop=key-three") == [f"API_KEYS: {says}"]
+    assert problems(api_keys="shop=key-one,ops=key-one") == ["API_KEYS: one key is there twice, for shop and ops"]
+
+
+def test_keys_that_have_all_expired_stop_no_process(tmp_path: Path) -> None:
+    """Twilio's callbacks must be taken all the same."""
+    file = tmp_path / "api-keys"
+    file.write_text(line_of(new_key(), "shop", [Scope.SEND], datetime.now(UTC) - timedelta(days=1)))
+    assert load(api_keys_file=file).api_keys_file == file
+
+
+def test_the_command_makes_a_key_and_its_line_apart(tmp_path: Path) -> None:
+    command = heliograph("key", "shop", "--scopes", "send,erase", "--expires", "90d", "--rate", "20")
+    made = subprocess.run(command, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    (key,) = re.findall(r"hgk_\w+", made.stderr)
+    assert "hgk_" not in made.stdout, "what goes into the file is the line alone"
+    (line,) = parse_keys(made.stdout)
+    assert (line.caller, line.scopes, line.rate) == ("shop", {Scope.SEND, Scope.ERASE}, 20)
+    assert line.digest == hashlib.sha256(key.encode()).digest()
+    assert line.expires_at is not None
+    assert timedelta(days=89) < line.expires_at - datetime.now(UTC) <= timedelta(days=90)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [["sh op"], ["shop", "--scopes", "all"], ["shop", "--expires", "soon"], ["shop", "--rate", "0"]]
+)
+def test_a_key_that_cannot_be_is_not_made(wrong: list[str], tmp_path: Path) -> None:
+    made = subprocess.run(
+        heliograph("key", *wrong), cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True
+    )
+    assert (made.returncode, made.stdout) == (2, "")
+    assert "hgk_" not in made.stderr
 
 
 def test_two_keys_for_one_caller_and_a_secondary_token_serve_rotation() -> None:
@@ -167,3 +258,9 @@ def test_every_process_stops_at_wrong_settings(command: str, tmp_path: Path) -> 
     assert all(line.startswith("setting ") for line in lines)
     assert "a-secret" not in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_pumping_is_looked_for_in_production_unless_it_is_switched_off() -> None:
+    assert load().pumping is None
+    assert str(load(**PRODUCTION).pumping) == "200/10m"
+    assert load(**PRODUCTION | {"pumping_limit": "none"}).pumping is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from api.server import server
 from bootstrap import bootstrap
 from devstack.processes import free_ports
 from devstack.stack import Stack
+from engine import connect
 from notifications.notification import Outcome
 from settings import SIMULATOR_WEBHOOK_SECRET, Settings, load_settings
 from store.database import Database
@@ -210,6 +212,24 @@ async def living(settings: Settings, client: Client, phones: Phones) -> AsyncIte
             yield world
         finally:
             await world.http.aclose()
+
+
+@asynccontextmanager
+async def another(world: World, data: Path, **overrides: Any) -> AsyncIterator[World]:
+    """A world under other settings: on the same servers, with a namespace and a database of its own."""
+    settings = settings_for(
+        data,
+        port=free_port(),
+        temporal_address=world.settings.temporal_address,
+        temporal_namespace=f"world-{uuid.uuid4().hex[:8]}",
+        simulator_port=world.settings.simulator_port,
+        operations_webhook_url=world.settings.operations_webhook_url,
+        **overrides,
+    )
+    client = await connect(settings)
+    await bootstrapped(settings, client)
+    async with living(settings, client, world.phones) as other:
+        yield other
 
 
 @asynccontextmanager

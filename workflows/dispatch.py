@@ -28,6 +28,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from notifications.notification import CarrierReport, EscalationReason, Notice, NotificationRequest, Outcome
 from notifications.operator_text import OperatorText
 from workflows import names, search_attributes
+from workflows.caller_webhook import CallerWebhook
 from workflows.notification import Notification
 from workflows.operator_notice import OperatorNotice
 
@@ -131,8 +132,11 @@ class Dispatch:
         """Flags the workflow; False when none is open."""
         return await self._signal(event_id, names.SECOND_MESSAGE)
 
-    async def notify_operators(self, notice: Notice) -> bool:
-        """Has operators told; False when they were told this already, or are being told."""
+    async def notify_operators(self, notice: Notice, *, about: str | None = None) -> bool:
+        """Has operators told; False when they were told this already, or are being told.
+
+        `about` names what they are told of where that is more than the notice's own event.
+        """
         request = notice.request
         attributes = [
             *search_attributes.at_start(request).search_attributes,
@@ -146,11 +150,25 @@ class Dispatch:
                 OperatorNotice.run,
                 notice,
                 # No event ID holds a slash, so this one is never an event's.
-                id=f"notice/{request.event_id}/{notice.leg}/{notice.reason}",
+                id=f"notice/{about or f'{request.event_id}/{notice.leg}/{notice.reason}'}",
                 task_queue=names.TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=TypedSearchAttributes(_last_of_each(attributes)),
                 static_summary=OperatorText(f"{notice.reason.value}: {request.event_id}"),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    async def send_webhook(self, webhook_id: str, caller: str) -> bool:
+        """Has a webhook to a caller sent; False when it is being sent."""
+        try:
+            await self.client.start_workflow(
+                CallerWebhook.run,
+                args=[webhook_id, caller],
+                id=f"webhook/{webhook_id}",  # no event ID holds a slash
+                task_queue=names.TASK_QUEUE,
+                static_summary=OperatorText(f"webhook to {caller}"),
             )
         except WorkflowAlreadyStartedError:
             return False

@@ -90,20 +90,14 @@ async def tell_operators(notice: Notice, rung: Rung) -> None:
 
 
 async def report_to_caller(outcome: Outcome) -> None:
-    """Returns also when he could not be told; the log says so."""
-    try:
-        await workflow.execute_activity(
-            names.REPORT_TO_CALLER,
-            outcome,
-            summary=OperatorText("webhook to the caller"),
-            start_to_close_timeout=BRIEF,
-            schedule_to_close_timeout=timedelta(days=1),
-            retry_policy=WEBHOOK_RETRY,
-        )
-    except ActivityError as failure:
-        if is_cancelled_exception(failure):
-            raise
-        workflow.logger.error("the caller could not be told")
+    """Has the caller told, by a workflow of its own."""
+    await workflow.execute_activity(
+        names.REPORT_TO_CALLER,
+        outcome,
+        summary=OperatorText("the caller is told"),
+        start_to_close_timeout=BRIEF,
+        retry_policy=DATABASE_RETRY,
+    )
 
 
 async def turn_to(request: NotificationRequest) -> None:

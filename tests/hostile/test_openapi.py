@@ -1,5 +1,6 @@
 """The API answers as its OpenAPI document says, whatever it is asked. `make fuzz` asks for longer."""
 
+import re
 from pathlib import Path
 
 import httpx
@@ -43,6 +44,5 @@ async def test_every_route_but_twilios_and_the_operators_asks_for_a_key(world: W
     async with httpx.AsyncClient(base_url=world.http.base_url) as nobody:
         for path, operations in paths.items():
             for method in operations if path.startswith("/api/") else ():
-                url = path.format(event_id="no-such-event", phone="+15558675310", sid="SM" + "0" * 32)
-                answer = await nobody.request(method, url, json={})
+                answer = await nobody.request(method, re.sub("{[a-z_]+}", "+15558675310", path), json={})
                 assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized"), (method, path)

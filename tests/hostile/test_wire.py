@@ -369,3 +369,26 @@ async def test_no_path_names_what_is_no_event(world: World, route: str, event_id
 def test_every_refusal_of_the_connection_is_a_problem_with_a_title() -> None:
     answers: list[dict[str, Any]] = [json.loads(answer(one).body) for one in (NOT_HTTP, TOO_LARGE, TOO_LATE)]
     assert all(one["title"] != "Error" for one in answers)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xff\xfe",
+        b"\0",
+        b'phone,status,source\n"',
+        b"phone,status,source\n" + b"x," * 10_000,
+        b"phone,status,source\n" + b"x" * 60_000,
+        b"phone,status,source,sender\n+15558675310,opted_out,test,a\0b",
+        b"phone,status,source\n+15558675310,granted,a\0b",
+        "phone,status,source\n+15558675310,opted_out,\u202etest".encode(),
+        b"\r" * 1_000,
+    ],
+    ids=brief,
+)
+async def test_a_file_of_consents_that_is_none_adds_nothing(world: World, body: bytes) -> None:
+    reply = await ask(world, request("POST", "/api/consents.csv", AUTHORIZATION, "Content-Type: text/csv", body=body))
+    assert reply.status in (200, 400), reply
+    if reply.status == 200:
+        told = json.loads(reply.body)
+        assert (told["added"], told["known"], len(told["refused"])) == (0, 0, 1)

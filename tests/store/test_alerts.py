@@ -7,6 +7,7 @@ import pytest
 
 from notifications.caps import parse_caps
 from notifications.notification import Leg, NotificationRequest, Role
+from notifications.per_name import PerName
 from notifications.storm import Storm
 from store.alerts import Alerts, AlertState
 from store.caps import SendLimits
@@ -122,21 +123,8 @@ async def test_of_many_alerts_at_once_one_phone_gets_as_many_as_its_cap(database
 
 
 async def test_a_try_after_429_does_not_count_twice(database: Database) -> None:
-    ledger = ledger_of(database, SendLimits(parse_caps("1/1m"), caller_budget=1))
+    ledger = ledger_of(database, SendLimits(parse_caps("1/1m"), per_caller=PerName(1)))
     leg = Leg(request=request(policy={"capped": True}))
     for attempt in (1, 2, 3):
         assert (await ledger.claim(leg, f"run/{attempt}", attempt)).granted
         await ledger.not_sent(leg, LegState.RELEASED, Entry("not_accepted"))
-
-
-async def test_a_callers_budget_is_hard(database: Database) -> None:
-    ledger = ledger_of(database, SendLimits(caller_budget=2))
-    claims = [
-        await ledger.claim(Leg(request=request(f"+1555000000{number}", event_id=f"order-{number}")), "run/1", 1)
-        for number in range(3)
-    ]
-    assert [claim.granted for claim in claims] == [True, True, False]
-    assert claims[2].forbidden == "CALLER_BUDGET: shop has had 2 today"
-    record = await Timeline(database).record("order-2")
-    assert record is not None
-    assert record.status == "suppressed"

@@ -17,7 +17,7 @@ from activities.purge import Purge
 from carrier.calls import Calls
 from carrier.messages import Messages
 from notifications.notification import Purged
-from notifications.retention import KeepFor
+from notifications.per_name import PerName
 from privacy.encryption import KeyRing
 from store.erasures import Erasures
 from store.purge import Purge as PurgeTables
@@ -204,7 +204,7 @@ async def test_to_forget_somebody_unknown_is_fine(world: World, phone: str) -> N
 async def keeping(world: World, **keep: Any) -> AsyncIterator[Purge]:
     """A purge with other times than the worker's."""
     messages, calls = Messages(world.settings), Calls(world.settings)
-    times = {"bodies": KeepFor(None), "numbers": KeepFor(None), "stories": KeepFor(None), "redact_after": None}
+    times = {"bodies": PerName(None), "numbers": PerName(None), "stories": PerName(None), "redact_after": None}
     try:
         yield Purge(
             PurgeTables(world.database), Erasures(world.database),
@@ -248,16 +248,16 @@ def heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("heartbeats")
 async def test_bodies_numbers_and_stories_go_each_in_their_time(world: World) -> None:
     old, new = await delivered(world, 31), await delivered(world, 1)
-    async with keeping(world, bodies=KeepFor(30)) as purging:
+    async with keeping(world, bodies=PerName(30)) as purging:
         await purging.purge()
     assert ((await row(world, old)).sealed_request, (await row(world, new)).sealed_request is None) == (None, False)
     assert (await row(world, old)).masked_phone
     await until_gone(world, old)  # the history had the body too
-    async with keeping(world, numbers=KeepFor(30)) as purging:
+    async with keeping(world, numbers=PerName(30)) as purging:
         await purging.purge()
     assert ((await row(world, old)).masked_phone, bool((await row(world, new)).masked_phone)) == ("", True)
     assert (await world.story(old["eventId"]))["timeline"]
-    async with keeping(world, stories=KeepFor(30)) as purging:
+    async with keeping(world, stories=PerName(30)) as purging:
         await purging.purge()
     assert (await world.story(old["eventId"]))["timeline"] == []
     assert (await world.post(old)).json()["duplicate"]
@@ -268,9 +268,9 @@ async def test_bodies_numbers_and_stories_go_each_in_their_time(world: World) ->
 async def test_a_kind_may_be_kept_for_another_time(world: World) -> None:
     event = await delivered(world, 8)
     for keep, kept in (
-        (KeepFor(30), True),
-        (KeepFor(7, {"order-shipped": 9}), True),
-        (KeepFor(30, {"order-shipped": 7}), False),
+        (PerName(30), True),
+        (PerName(7, {"order-shipped": 9}), True),
+        (PerName(30, {"order-shipped": 7}), False),
     ):
         async with keeping(world, bodies=keep) as purging:
             await purging.purge()
@@ -283,7 +283,7 @@ async def test_what_is_under_way_is_kept_however_old_it_is(world: World) -> None
     await post_appointment(world, event)
     await world.until(event["eventId"], "held")
     await aged(world, event, 500)
-    async with keeping(world, bodies=KeepFor(1), numbers=KeepFor(1), stories=KeepFor(1)) as purging:
+    async with keeping(world, bodies=PerName(1), numbers=PerName(1), stories=PerName(1)) as purging:
         await purging.purge()
     found = await row(world, event)
     assert found.sealed_request
@@ -298,7 +298,7 @@ async def test_with_the_last_number_the_key_goes_too(world: World) -> None:
     event = await delivered(world, 100)
     async with world.database.write() as connection:
         await connection.execute(text("UPDATE legs SET claimed_at = '2020-01-01 00:00:00'"))
-    async with keeping(world, numbers=KeepFor(90)) as purging:
+    async with keeping(world, numbers=PerName(90)) as purging:
         await purging.purge()
     async with world.database.read() as connection:
         query = select(recipients).where(recipients.c.recipient_hash == (await row(world, event)).recipient_hash)

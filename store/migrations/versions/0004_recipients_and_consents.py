@@ -1,4 +1,4 @@
-"""Keys of the recipients' own, consent, erasure, and prefixes that are held."""
+"""Keys of the recipients' own, consent, erasure, and ranges of numbers that are held."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,9 +13,9 @@ def upgrade() -> None:
         table.alter_column("sealed_request", existing_type=sa.Text, nullable=True)
         table.add_column(sa.Column("story_purged_at", moment))
     with op.batch_alter_table("legs") as table:
-        table.add_column(sa.Column("prefix_hash", sa.String(64)))
+        table.add_column(sa.Column("range_hash", sa.String(64)))
         table.add_column(sa.Column("redacted_at", moment))
-    op.create_index("legs_by_prefix", "legs", ["prefix_hash", "claimed_at"])
+    op.create_index("legs_by_range", "legs", ["range_hash", "claimed_at"])
     op.create_table(
         "recipients",
         sa.Column("recipient_hash", sa.String(64), primary_key=True),
@@ -52,10 +52,10 @@ def upgrade() -> None:
     )
     op.create_index("erasures_by_recipient", "erasures", ["recipient_hash", "at"])
     op.create_table(
-        "holds",
-        sa.Column("prefix_hash", sa.String(64), primary_key=True),
+        "held_ranges",
+        sa.Column("range_hash", sa.String(64), primary_key=True),
         sa.Column("country", sa.String(3), nullable=False),
-        sa.Column("masked_prefix", sa.String(20), nullable=False),
+        sa.Column("sealed_range", sa.Text, nullable=False),
         sa.Column("since", moment, nullable=False),
         sa.Column("decision", sa.String(10)),
         sa.Column("decided_by", sa.String(40)),
@@ -64,11 +64,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in ("holds", "erasures", "consents", "recipients"):
+    for name in ("held_ranges", "erasures", "consents", "recipients"):
         op.drop_table(name)
-    op.drop_index("legs_by_prefix", "legs")
+    op.drop_index("legs_by_range", "legs")
     with op.batch_alter_table("legs") as table:
         table.drop_column("redacted_at")
-        table.drop_column("prefix_hash")
+        table.drop_column("range_hash")
     with op.batch_alter_table("notifications") as table:
         table.drop_column("story_purged_at")
