@@ -64,11 +64,11 @@ def _value(name: str, cell: str) -> Any:
     if cell[0] in "[{":
         try:
             return json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return cell
     if name == "consentAt" and cell == "now":
         return datetime.now(UTC).isoformat()
-    return int(cell) if name in NUMBERS and cell.isdigit() else cell
+    return int(cell) if name in NUMBERS and re.fullmatch("[0-9]{1,18}", cell) else cell
 
 
 async def send(settings: Settings, console: Console, path: Path, kind: str | None, key: str | None, dry: bool) -> int:

@@ -27,12 +27,14 @@ from api import (
 from api import verify as login_checks
 from api.access import Access, Keys, describe_scopes
 from api.acknowledging import Acknowledging
+from api.answer_headers import AnswerHeaders
 from api.auditing import Auditing
 from api.auditing import router as audit_router
 from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
 from api.limits import BodyLimit
+from api.local_only import LocalOnly
 from api.opting_out import OptingOut
 from api.request_log import RequestLog
 from api.verify import Checks
@@ -120,13 +122,20 @@ def create_app(settings: Settings) -> FastAPI:
 
     # Its documentation page brings its own scripts: nothing is loaded from elsewhere into an operator's browser.
     app = FastAPIOffline(
-        title="Heliograph", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Heliograph",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,  # the redirect would lead wherever the Host header says
     )
     app.state.followers = stories.Followers()
     app.state.workflows_url = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
     app.state.access = Access(settings)
     app.state.signatures = (
-        Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
+        Signatures(settings.auth_tokens, settings.base_url, settings.account_sid)
+        if settings.require_twilio_signature
+        else None
     )
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
     problems.install(app)
@@ -140,7 +149,10 @@ def create_app(settings: Settings) -> FastAPI:
     problems.describe(app)
     describe_scopes(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
+    if settings.open_to_anyone:  # on loopback only, as the settings see to
+        app.add_middleware(LocalOnly, settings=settings)
     app.add_middleware(RequestLog)
+    app.add_middleware(AnswerHeaders)
     return app
 
 

@@ -17,6 +17,7 @@ from api.database import answered
 from api.problems import Detail, Problem, invalid_request, responses
 from api.recipients import ConsentBody, recipient_of
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus
+from notifications.fields import Printable
 from notifications.notification import Recipient
 from privacy.masking import scrub
 from store.audit import Action
@@ -41,7 +42,7 @@ class Row(ConsentBody):
     status: ConsentStatus  # type: ignore[assignment]  # the carrier's too: it was learnt elsewhere
     phone: str | None = None
     recipient_hash: Annotated[str | None, Field(pattern=r"^[0-9a-f]{32}$")] = None
-    sender: Annotated[str | None, Field(max_length=40)] = None
+    sender: Annotated[Printable | None, Field(max_length=40)] = None
 
     @model_validator(mode="after")
     def _names_someone(self) -> Self:

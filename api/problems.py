@@ -10,10 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from privacy.encryption import DecryptionError
 
 log = structlog.stdlib.get_logger("heliograph.api")
+
+
+MOST_DETAILS = 50  # more would make the answer larger than the request
 
 
 class Detail(BaseModel):
@@ -74,6 +78,7 @@ _TITLES = {
     409: "Conflict",
     413: "Content Too Large",
     429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",
     502: "Bad Gateway",
@@ -96,8 +101,12 @@ def answer(problem: Problem) -> JSONResponse:
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's OpenAPI."""
+    return {status: {"model": ProblemBody, **_documented(status)} for status in statuses}
+
+
+def _documented(status: int | str) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
-    return {status: {"description": _TITLES[status], "model": ProblemBody, "content": content} for status in statuses}
+    return {"description": _TITLES[int(status)], "content": content}
 
 
 def install(app: FastAPI) -> None:
@@ -112,9 +121,11 @@ def install(app: FastAPI) -> None:
         return answer(invalid_request(error))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
         code = _ERRORS.get(error.status_code, "invalid_request")
         headers = dict(error.headers) if error.headers else None
+        if error.status_code == 405:
+            headers = {"Allow": ", ".join(sorted(_allowed(app, request)))}
         return answer(Problem(error.status_code, code, str(error.detail), headers=headers))
 
     @app.exception_handler(DecryptionError)
@@ -129,9 +140,15 @@ def install(app: FastAPI) -> None:
         return answer(Problem(500, "internal_error", "Something went wrong on our side; it is in our log."))
 
 
+def _allowed(app: FastAPI, request: Request) -> set[str]:
+    """The methods of all routes of the path; the framework names those of the first one only."""
+    routes = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return set().union(*(getattr(route, "methods", None) or () for route in routes))
+
+
 def invalid_request(error: RequestValidationError | ValidationError) -> Problem:
     """What is wrong with each field."""
-    details = [_detail(dict(found)) for found in error.errors()]
+    details = [_detail(dict(found)) for found in error.errors()[:MOST_DETAILS]]
     return Problem(400, "invalid_request", "The request is not valid. Nothing was sent.", details=details)
 
 
@@ -160,10 +177,13 @@ def _named(part: Any) -> str:
 
 
 def describe(app: FastAPI) -> None:
-    """The OpenAPI document with our 400 in the place of the framework's 422."""
+    """The OpenAPI document with our 400 in the place of the framework's 422, and what any body may be answered."""
     document = app.openapi()
     for path in document["paths"].values():
         for operation in path.values():
-            operation["responses"].pop("422", None)
+            answers = operation["responses"]
+            reads = {"408", "413"} if "requestBody" in operation else set()
+            checks = {"400"} if answers.pop("422", None) else set()
+            answers |= {status: _documented(status) for status in (reads | checks) - answers.keys()}
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)

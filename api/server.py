@@ -3,6 +3,7 @@
 import uvicorn
 
 from api.app import create_app
+from api.connection import Connection
 from settings import Settings
 
 # Longer than load balancers (60 s as a rule) and clients keep an idle connection, so that they hang up first: a server
@@ -18,6 +19,8 @@ def server(settings: Settings) -> uvicorn.Server:
             create_app(settings),
             host=settings.host,
             port=settings.port,
+            http=Connection,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

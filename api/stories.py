@@ -112,7 +112,7 @@ async def notification(event_id: EventId, request: Request, caller: Reader) -> N
 
 @router.get(
     "/notifications/{event_id}/stream",
-    responses=responses(400, 404, 429, 503) | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses=responses(400, 404, 429, 503) | {200: {"content": {"text/event-stream": {}}}},
     response_class=StreamingResponse,
 )
 async def stream(event_id: EventId, request: Request, caller: Reader) -> StreamingResponse:

@@ -55,7 +55,9 @@ class Redelivery(_Body):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    ids: Annotated[list[Annotated[str, Field(max_length=160)]] | None, Field(min_length=1, max_length=AT_ONCE)] = None
+    ids: Annotated[
+        list[Annotated[str, Field(max_length=160, pattern=r"^[!-~]*$")]] | None, Field(min_length=1, max_length=AT_ONCE)
+    ] = None
     since: Timestamp | None = None
     until: Timestamp | None = None
     caller: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = None

@@ -60,6 +60,11 @@ class Recorded:
     leg: int = 1
     second_sid: bool = False
     """Another message already stands for this leg: the recipient may have been texted twice."""
+    worn_out: bool = False
+    """It has come so often that it is not written down any more: somebody replays it."""
+
+
+MOST_REPEATS = 20  # of what one message's callbacks say and does not count; Twilio itself tries five times
 
 
 class Timeline:
@@ -94,6 +99,8 @@ class Timeline:
         """
         async with self._database.write() as connection:
             leg = report.leg
+            if await _repeats(connection, event_id, entry) >= MOST_REPEATS:
+                return Recorded(event_id=event_id, counted=False, worn_out=True)
             if event_id is None:
                 owner = await self._owner(connection, report.sid)
                 if owner is None:
@@ -160,6 +167,19 @@ class Timeline:
         if news:
             learnt["carrier_status"] = report.carrier_status
         await connection.execute(update(legs).where(*mine).values(learnt))
+
+
+async def _repeats(connection: AsyncConnection, event_id: str | None, entry: Entry) -> int:
+    """How often a message's callbacks have said this without counting."""
+    query = select(func.count()).where(
+        timeline.c.sid == entry.sid,
+        timeline.c.what == entry.what,
+        timeline.c.carrier_status == entry.carrier_status,
+        timeline.c.counted.is_(False),
+    )
+    if event_id is not None:
+        query = query.where(timeline.c.event_id == event_id)
+    return int((await connection.execute(query)).scalar() or 0)
 
 
 async def _range(connection: AsyncConnection, event_id: str) -> tuple[int, int]:
