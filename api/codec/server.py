@@ -3,6 +3,7 @@
 import uvicorn
 
 from api.codec.app import create_app
+from api.connection import Connection
 from api.server import GRACEFUL_SHUTDOWN_SECONDS, KEEP_ALIVE_SECONDS
 from settings import Settings
 
@@ -14,6 +15,8 @@ def server(settings: Settings) -> uvicorn.Server:
             create_app(settings),
             host=settings.host,
             port=settings.codec_port,
+            http=Connection,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

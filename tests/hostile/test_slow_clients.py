@@ -5,10 +5,12 @@ import time
 from contextlib import AsyncExitStack
 
 import pytest
+from pydantic import SecretStr
 
 from api import connection, limits
+from api.codec.server import server as codec_server
 from tests.hostile.wire import HUNG_UP, Wire, ask, request, wire
-from tests.world import World
+from tests.world import World, free_port, listening
 
 HEALTH = request("GET", "/healthz")
 SHIPPED = "/api/order-shipped-sms"
@@ -52,6 +54,13 @@ async def trickle(one: Wire, first: bytes, drop: bytes, *, seconds: float = 6) -
 async def test_a_request_that_trickles_in_is_hung_up_on(world: World, first: bytes, drop: bytes) -> None:
     async with wire(world) as one:
         assert 0.4 < await trickle(one, first, drop) < 5
+
+
+async def test_the_codec_server_hangs_up_on_one_too(world: World) -> None:
+    keys = (("ada", SecretStr("a-key-of-an-operator")),)
+    settings = world.settings.model_copy(update={"codec_port": free_port(), "codec_keys": keys})
+    async with listening(codec_server(settings)), wire(world, settings.codec_port) as one:
+        assert 0.4 < await trickle(one, b"POST /decode HTTP/1.1\r\n", b"X: 1\r\n") < 5
 
 
 async def test_a_late_head_and_a_late_body_are_told_so(world: World) -> None:

@@ -74,8 +74,8 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(world: World) -> AsyncIterator[Wire]:
-    one = Wire(*await asyncio.open_connection("127.0.0.1", world.settings.port))
+async def wire(world: World, port: int | None = None) -> AsyncIterator[Wire]:
+    one = Wire(*await asyncio.open_connection("127.0.0.1", port or world.settings.port))
     try:
         yield one
     finally:
