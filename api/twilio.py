@@ -63,7 +63,7 @@ class Twiml(Response):
 
 def form_of(model: type[BaseModel]) -> dict[str, Any]:
     """For a route's OpenAPI: what Twilio posts there, and signs."""
-    schema = model.model_json_schema() | {"required": ["AccountSid", *model.model_json_schema()["required"]]}
+    schema = model.model_json_schema()
     schema["properties"] = {"AccountSid": {"type": "string"}} | schema["properties"]
     content = {"application/x-www-form-urlencoded": {"schema": schema}}
     signature = {"name": "X-Twilio-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
