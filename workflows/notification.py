@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         Role,
         Step,
     )
+    from notifications.operator_text import OperatorText
     from notifications.plan import Channel
     from notifications.policy import Rung
     from notifications.report import OVERDUE
@@ -276,7 +277,9 @@ class Notification(Text):
         climbing = asyncio.create_task(rung)
         at_most = self._until_next_step() if patience is None else patience
         with suppress(TimeoutError):
-            await workflow.wait_condition(lambda: climbing.done() or over(), timeout=at_most)
+            await workflow.wait_condition(
+                lambda: climbing.done() or over(), timeout=at_most, timeout_summary=OperatorText("operators are told")
+            )
         if not climbing.done():
             climbing.cancel()
 
