@@ -92,16 +92,14 @@ def _read(hint: Any, data: Any) -> Any:
         return _read(next(one for one in arguments if _fits(one, data)), data)
     if origin is tuple:
         return tuple(_read(arguments[0], one) for one in data)
-    if origin is not None and issubclass(origin, Mapping):
+    if _holds_names(hint):
         key, value = arguments
         return {_read(key, name): _read(value, one) for name, one in data.items()}
     if hint is datetime:
         return datetime.fromisoformat(data)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(data)
-    if is_dataclass(hint):
-        return _model(hint, data)
-    return data
+    return _model(hint, data) if is_dataclass(hint) else data
 
 
 def _model(model: Any, data: Mapping[str, Any]) -> Any:
@@ -121,5 +119,9 @@ def _fits(hint: Any, data: Any) -> bool:
         return False
     if origin is tuple or isinstance(data, list):
         return origin is tuple and isinstance(data, list)
-    holds_names = is_dataclass(hint) or (origin is not None and issubclass(origin, Mapping))
-    return holds_names == isinstance(data, Mapping)
+    return (is_dataclass(hint) or _holds_names(hint)) == isinstance(data, Mapping)
+
+
+def _holds_names(hint: Any) -> bool:
+    origin = get_origin(hint)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
