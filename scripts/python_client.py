@@ -229,7 +229,8 @@ def _snake(name: str) -> str:
 
 
 def formatted(source: str) -> str:
-    for arguments in (["check", "--select", "F401,I", "--fix-only"], ["format"]):
+    fixing = ["check", "--select", "F401,I,UP028", "--fix-only", "--unsafe-fixes"]
+    for arguments in (fixing, ["format"]):
         source = subprocess.run(
             [Path(sys.executable).parent / "ruff", *arguments, "--quiet", "--stdin-filename", PACKAGE / "made.py", "-"],
             input=source,

@@ -1,6 +1,7 @@
 """What the pages show works as it stands there."""
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -54,11 +55,10 @@ async def test_the_clients_own_page_receives(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setenv("HELIOGRAPH_WEBHOOK_SECRETS", f"{NEXT_SECRET} {SECRET}")
     page: dict[str, Any] = {}
     exec(compile(program("clients/python/README.md", 1), Path(ROOT, "README.md"), "exec"), page)
-    body = (
-        '{"type": "notification.undelivered", "timestamp": "2026-11-24T09:30:00Z", "data": {"eventId": "order:1", '
-        '"kind": "order-shipped", "leg": 1, "status": "undelivered", "error": {"says": "", "do": "call him", "acts": "",'
-        ' "url": ""}}}'
-    )
+    error = {"says": "", "do": "call him", "acts": "", "url": ""}
+    data = {"eventId": "order:1", "kind": "order-shipped", "leg": 1, "status": "undelivered", "error": error}
+    told = {"type": "notification.undelivered", "timestamp": "2026-11-24T09:30:00Z", "data": data}
+    body = json.dumps(told)
     now = datetime.now(UTC)
     headers = {
         "webhook-id": "order:1/1/undelivered",

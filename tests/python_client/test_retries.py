@@ -8,10 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from api import stories
 from heliograph_client import (
     OutcomeUnknown,
     Refused,
     Retries,
+    Summary,
     TimelineEntry,
     TooManyRequests,
     Unavailable,
@@ -198,10 +200,11 @@ async def test_trying_ends_in_time(line: Line, flavour: str) -> None:
 
 @pytest.mark.parametrize("fault", ["strange", "missing"])
 async def test_what_is_not_heliograph_is_told_apart(world: World, line: Line, caller: Client, fault: str) -> None:
-    for call in (lambda: caller.notification("no-such-event"), lambda: caller.send(shipped(world))):
+    calls = caller.notification, caller.follow, caller.message
+    for call in calls:
         line.plan = [fault]
         with pytest.raises(UnexpectedAnswer):
-            await call()
+            await call("no-such-event")
 
 
 async def test_a_story_goes_on_where_its_connection_broke(world: World, line: Line, caller: Client) -> None:
@@ -216,6 +219,27 @@ async def test_a_story_goes_on_where_its_connection_broke(world: World, line: Li
     statuses = [one.status for one in news if not isinstance(one, TimelineEntry)]
     assert len(set(statuses)) == len(statuses)
     assert statuses[-1] == "delivered"
+
+
+async def test_a_long_story_is_followed_over_many_connections(
+    world: World, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API ends a stream after an hour; here after half a second."""
+    monkeypatch.setattr(stories, "FOLLOW_AT_MOST", 0.6)
+    monkeypatch.setattr(stories, "KEEP_ALIVE_EVERY", 0.1)
+    client = Client("asynchronous", line.url, retries=Retries(attempts=2, within=0.4, first=0.05))
+    event = shipped(world)
+    held = {"phone": event.phone, "appointment_id": "A-1", "consent_at": event.consent_at}
+    await client.send(
+        "appointment-reminder", event_id=event.event_id, starts_at=datetime.now(UTC) + timedelta(days=3), **held
+    )
+    following = asyncio.create_task(client.follow(event.event_id))
+    await asyncio.sleep(3)
+    assert not following.done()
+    assert len(line.tries) > 3
+    await client.cancel(event.event_id)
+    monkeypatch.undo()
+    assert [one.status for one in await following if isinstance(one, Summary)][-1] == "canceled"
 
 
 async def test_following_gives_up_when_nothing_comes_any_more(line: Line, caller: Client) -> None:

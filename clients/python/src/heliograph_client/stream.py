@@ -2,6 +2,7 @@
 
 import json
 
+from heliograph_client.errors import UnexpectedAnswer
 from heliograph_client.models import Summary, TimelineEntry
 from heliograph_client.wire import read
 
@@ -29,7 +30,10 @@ class Story:
     def _news(self, block: bytes) -> News | None:
         lines = (line.partition(b": ") for line in block.split(b"\n") if not line.startswith(b":"))
         parts = {name: value for name, _, value in lines}
-        data = json.loads(parts[b"data"]) if b"data" in parts else None
+        try:
+            data = json.loads(parts.get(b"data", b"null"))
+        except ValueError:
+            raise UnexpectedAnswer("the stream is not one of Heliograph's") from None
         if b"id" in parts:
             self.last_id = parts[b"id"].decode()
         if parts.get(b"event") == b"entry":

@@ -12,7 +12,7 @@ import httpx
 from heliograph_client import calls, models, transport
 from heliograph_client.answers import failure_of, json_of, no_answer
 from heliograph_client.calls import Call
-from heliograph_client.errors import ApiError, Unreachable
+from heliograph_client.errors import ApiError, UnexpectedAnswer, Unreachable
 from heliograph_client.retries import Repeat, Retries, Tries
 from heliograph_client.stream import News, Story
 from heliograph_client.wire import Event
@@ -127,31 +127,27 @@ class Heliograph:
         Ends a few seconds after the notification has. A connection that breaks is made anew, and the story goes on
         where it was: nothing is told twice. Raises NotFound, and Unavailable once `retries` are used up without news.
         """
-        story, tries = Story(), Tries(self._retries)
+        story, tries = Story(), None
         while True:
             failure: ApiError | None = None
             story.connected()
             request = self._request(calls.follow(event_id, story.last_id))
             try:
-                response = self._http.send(request, stream=True)
+                response = self._http.send(request, stream=True, follow_redirects=False)
                 try:
-                    if not response.is_success:
-                        response.read()
-                        problem = failure_of(response)
-                        if not isinstance(problem, ApiError):
-                            raise problem
-                        failure = problem
-                    else:
+                    if (failure := self._refusal(response)) is None:
                         for chunk in response.iter_bytes():
-                            for news in story.take(chunk):
-                                tries = Tries(self._retries)
-                                yield news
+                            told = story.take(chunk)
+                            if told or chunk.startswith(b":"):  # a sign of life, for when there is nothing to tell
+                                tries = None
+                            yield from told
                 finally:
                     response.close()
             except httpx.TransportError as error:
                 failure = no_answer(error)
             if failure is None and story.ended:
                 return
+            tries = tries or Tries(self._retries)
             self._pause(tries, failure or _CUT, Repeat.ALWAYS, request)
 
     def cancel(self, event_id: str) -> models.Canceled:
@@ -257,12 +253,24 @@ class Heliograph:
         tries, request = Tries(self._retries), self._request(call)
         while True:
             try:
-                return call.read(json_of(self._http.send(request)))
+                return call.read(json_of(self._http.send(request, follow_redirects=False)))
+            except httpx.DecodingError:
+                raise UnexpectedAnswer("the answer cannot be unpacked") from None
             except httpx.TransportError as error:
                 failure: ApiError = no_answer(error)
             except ApiError as problem:
                 failure = problem
             self._pause(tries, failure, call.repeat, request)
+
+    def _refusal(self, response: httpx.Response) -> ApiError | None:
+        """Why a story is not told. Raises UnexpectedAnswer."""
+        if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            return None
+        response.read()
+        problem = failure_of(response)
+        if isinstance(problem, UnexpectedAnswer):
+            raise problem
+        return problem
 
     def _request(self, call: Call[Any]) -> httpx.Request:
         return transport.request(self._base_url, self._headers, call, self._timeout)
