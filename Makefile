@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test up install browser lint lock chaos guards fuzz screenshots openapi
+.PHONY: demo test up install browser lint lock chaos guards fuzz screenshots openapi bench
 
 demo: install
 	@$(BIN)/heliograph demo
@@ -27,6 +27,10 @@ fuzz: install
 # Takes each guard out, one at a time, and sees the test fail that names it.
 guards: install
 	@$(BIN)/python -m tests.guards
+
+# Heliograph against the bare workflow on this machine, about six minutes; KEEP=1 writes docs/performance.md.
+bench: install
+	@$(BIN)/python -m tests.bench $(if $(KEEP),--keep)
 
 # Takes the pictures of docs/operators.md in a real browser.
 screenshots: install browser

@@ -145,7 +145,7 @@ async def _schedule(client: Client, name: str, run: Any, every: timedelta) -> st
         # A sweep that takes long is not overtaken, and those missed while Temporal was away are not made up for.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )
-    what = name.removeprefix("heliograph-")
+    what = name.removeprefix("heliograph/")
     try:
         await client.create_schedule(name, schedule)
         return f"{what}: every {every.total_seconds():g} s"

@@ -231,7 +231,7 @@ async def _search_attributes(client: Client) -> Finding:
 
 
 async def _schedule(client: Client, name: str, paused: str) -> Finding:
-    what = name.removeprefix("heliograph-")
+    what = name.removeprefix("heliograph/")
     try:
         found = (await client.get_schedule_handle(name).describe()).schedule
     except RPCError as error:

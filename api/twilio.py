@@ -26,7 +26,7 @@ router = APIRouter(tags=["twilio"])
 log = structlog.stdlib.get_logger("heliograph.callbacks")
 
 Form = TypeVar("Form", bound=BaseModel)
-_EVENT_ID = re.compile(r"(?!heliograph-|temporal-sys-)[A-Za-z0-9._:@-]{6,120}")
+_EVENT_ID = re.compile(r"(?!temporal-sys-)[A-Za-z0-9._:@-]{6,120}")
 
 # Six digits hold every code of Twilio's, and no number that calls somebody.
 ErrorCode = Annotated[int | None, Field(alias="ErrorCode", ge=0, lt=1_000_000)]

@@ -19,8 +19,9 @@ RESOLVE = "resolve-incident"
 DROP_STALE = "drop-stale"
 EXPIRE = "expire"
 
-RECONCILIATION = "heliograph-reconciliation"  # the schedule, and its workflows' ID
-RETENTION = "heliograph-retention"  # likewise
+# Schedules, and their workflows' IDs: no event ID holds a slash.
+RECONCILIATION = "heliograph/reconciliation"
+RETENTION = "heliograph/retention"
 
 FINAL_STATUS = "final-status"  # signal: Twilio's final status callback
 RESEND = "resend"  # signal: an operator has ordered another leg

@@ -89,7 +89,7 @@ class AppointmentReminder(Event):
 
     event_id: str
     """Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. Not
-    beginning with `heliograph-` or `temporal-sys-`."""
+    beginning with `temporal-sys-`."""
     phone: str
     """The recipient, in E.164; or in national form with `region`."""
     appointment_id: str
@@ -122,7 +122,7 @@ class IncidentAlert(Event):
 
     event_id: str
     """Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. Not
-    beginning with `heliograph-` or `temporal-sys-`."""
+    beginning with `temporal-sys-`."""
     consent_at: datetime
     """When the contacts agreed to be alerted."""
     contacts: Sequence[Contact]
@@ -157,7 +157,7 @@ class IncidentResolved(Event):
 
     event_id: str
     """Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. Not
-    beginning with `heliograph-` or `temporal-sys-`."""
+    beginning with `temporal-sys-`."""
     group_key: str
     """The alerts'."""
     consent_at: datetime | None = None
@@ -181,7 +181,7 @@ class OrderDelayed(Event):
 
     event_id: str
     """Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. Not
-    beginning with `heliograph-` or `temporal-sys-`."""
+    beginning with `temporal-sys-`."""
     phone: str
     """The recipient, in E.164; or in national form with `region`."""
     consent_at: datetime
@@ -209,7 +209,7 @@ class OrderShipped(Event):
 
     event_id: str
     """Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. Not
-    beginning with `heliograph-` or `temporal-sys-`."""
+    beginning with `temporal-sys-`."""
     phone: str
     """The recipient, in E.164; or in national form with `region`."""
     consent_at: datetime
@@ -237,7 +237,7 @@ class OutForDelivery(Event):
 
     event_id: str
     """Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. Not
-    beginning with `heliograph-` or `temporal-sys-`."""
+    beginning with `temporal-sys-`."""
     phone: str
     """The recipient, in E.164; or in national form with `region`."""
     consent_at: datetime
@@ -266,7 +266,7 @@ class SupportAck(Event):
 
     event_id: str
     """Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. Not
-    beginning with `heliograph-` or `temporal-sys-`."""
+    beginning with `temporal-sys-`."""
     phone: str
     """The recipient, in E.164; or in national form with `region`."""
     consent_at: datetime

@@ -1,0 +1,134 @@
+"""The two that are measured, on one Temporal server: the bare workflow, and Heliograph as it runs in production."""
+
+import itertools
+import os
+import re
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+from temporalio.client import Client
+
+from devstack.processes import Process, free_ports
+from devstack.stack import TEMPORAL_FLAGS, Ports, Stack
+from tests.bench.floor import QUEUE, Bare
+from tests.world import stack_environment
+
+SENT_AFTER, FINAL_AFTER = 0.02, 0.1  # seconds that the simulated Twilio takes
+_phones = itertools.count(1)
+
+
+class Floor:
+    """The bare workflow; this process is its client."""
+
+    def __init__(self, client: Client, worker: Process) -> None:
+        self._client = client
+        self._worker = psutil.Process(worker.pid)
+        self._driver = psutil.Process()
+
+    def cpu(self) -> float:
+        """Seconds that client and worker have used."""
+        return cpu_of(self._worker) + cpu_of(self._driver)
+
+    async def begin(self, name: str) -> None:
+        await self._client.start_workflow(Bare.run, id=name, task_queue=QUEUE)
+
+    async def end(self, name: str) -> None:
+        handle = self._client.get_workflow_handle(name)
+        await handle.signal(Bare.finish)
+        await handle.result()
+
+
+class Heliograph:
+    """Everything on: ledger, encryption, search attributes, timeline, signatures."""
+
+    def __init__(self, stack: Stack, client: Client, session: aiohttp.ClientSession) -> None:
+        self._stack = stack
+        self._client = client
+        self._session = session
+        self.closed_at: dict[str, datetime] = {}
+        self._own = [psutil.Process(stack.processes[name].pid) for name in ("api", "worker")]
+
+    def cpu(self) -> float:
+        """Seconds that API and worker have used."""
+        return sum(cpu_of(process) for process in self._own)
+
+    async def begin(self, name: str) -> None:
+        event = {
+            "eventId": name,
+            "phone": f"+1555{2_000_000 + next(_phones)}",
+            "orderId": name[-60:],
+            "consentAt": datetime.now(UTC).isoformat(),
+        }
+        async with self._session.post(f"{self._stack.api_url}/api/order-shipped-sms", json=event) as answer:
+            assert answer.status == 202, await answer.text()
+            await answer.read()
+
+    async def end(self, name: str) -> None:
+        await self._client.get_workflow_handle(name).result()
+
+    async def describe(self, name: str) -> tuple[int, int]:
+        """Events and bytes of its history."""
+        found = await self._client.get_workflow_handle(name).describe()
+        assert found.close_time is not None
+        self.closed_at[name] = found.close_time
+        return found.history_length, found.raw_description.workflow_execution_info.history_size_bytes
+
+    async def story(self, name: str) -> dict[str, Any]:
+        async with self._session.get(f"{self._stack.api_url}/api/notifications/{name}") as answer:
+            found: dict[str, Any] = await answer.json()
+            return found
+
+
+def cpu_of(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+class Measured(Stack):
+    """The stack, with the server's own counters within reach."""
+
+    metrics_port: int
+
+    def actions(self) -> float:
+        """What Temporal has billed in our namespace so far (its `action` counter)."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        lines = re.findall(r"^action(?:_total)?\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE)
+        return sum(float(value) for labels, value in lines if 'namespace="default"' in labels)
+
+    def memory(self) -> dict[str, int]:
+        """Resident MiB of each process."""
+        parts = {name: process for name, process in self.processes.items() if name != "bootstrap"}
+        return {name: psutil.Process(one.pid).memory_info().rss // 2**20 for name, one in parts.items()}
+
+
+@contextmanager
+def stack(folder: Path) -> Iterator[tuple[Measured, Process]]:
+    """All of it running, and the floor's worker beside it."""
+    (metrics_port,) = free_ports(1)
+    flags = (*TEMPORAL_FLAGS, f"--metrics-port {metrics_port}")
+    running = Measured(Ports.free(), folder, {}, temporal_flags=flags)
+    running.metrics_port = metrics_port
+    running.environment = stack_environment(running) | {"LOG_FORMAT": "json"}
+    bare = Process(
+        "bare-worker",
+        [sys.executable, "-m", "tests.bench.floor", f"127.0.0.1:{running.ports.temporal}"],
+        {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+        Path(__file__).resolve().parents[2],
+        folder / "logs" / "bare-worker.log",
+    )
+    try:
+        running.start()
+        bare.start()
+        bare.wait_ready(lambda: bare.has_said("working"), 30)
+        yield running, bare
+    finally:
+        bare.stop()
+        running.stop()
