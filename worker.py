@@ -24,7 +24,7 @@ from carrier.messages import Messages
 from engine import connect_when_up
 from notifications.plan import Channel
 from privacy.encryption import KeyedHash, KeyRing
-from process import prepared, run_to_end
+from process import prepared, run_to_end, traced
 from settings import Settings
 from store.alerts import Alerts
 from store.caps import SendLimits
@@ -39,6 +39,8 @@ from store.purge import Purge as PurgeTables
 from store.steps import StepRecords
 from store.timeline import Timeline
 from store.vault import Vault
+from telemetry.exposition import Exposition, MetricsPort
+from telemetry.temporal import SdkMetrics
 from workflows import names
 from workflows.dispatch import Dispatch
 from workflows.notification import Notification
@@ -90,8 +92,8 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
             webhooks=Webhooks(
                 timeline,
                 vault,
-                operators=_endpoint(settings.operations_webhook_url, settings.operations_webhook_secret),
-                callers=_endpoint(settings.events_webhook_url, settings.events_webhook_secret),
+                operators=_endpoint(settings.operations_webhook_url, settings.operations_webhook_secret, "operators"),
+                callers=_endpoint(settings.events_webhook_url, settings.events_webhook_secret, "caller"),
                 ui=settings.temporal_ui_url,
                 namespace=settings.temporal_namespace,
             ),
@@ -157,15 +159,20 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
+        stack.enter_context(traced("heliograph-worker", settings))
         database = Database(settings.database)
         stack.push_async_callback(database.close)
-        ready = asyncio.create_task(_ready(settings, database))
+        sdk = SdkMetrics.start() if settings.metrics_port is not None else None
+        ready = asyncio.create_task(_ready(settings, database, sdk))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
             return
         client = ready.result()
+        if settings.metrics_port is not None:
+            port = MetricsPort(settings.host, settings.metrics_port, Exposition(sdk.url if sdk else None))
+            await stack.enter_async_context(port)
         parts = await stack.enter_async_context(collaborators(settings, database, client))
         for worker in workers(client, parts):
             await stack.enter_async_context(worker)
@@ -175,9 +182,9 @@ async def run(settings: Settings) -> None:
     log.info("stopped")
 
 
-async def _ready(settings: Settings, database: Database) -> Client:
+async def _ready(settings: Settings, database: Database, sdk: SdkMetrics | None) -> Client:
     await wait_for_bootstrap(database)
-    return await connect_when_up(settings)
+    return await connect_when_up(settings, runtime=sdk.runtime if sdk else None)
 
 
 async def wait_for_bootstrap(database: Database, *, pause: float = 2.0) -> None:
@@ -192,8 +199,8 @@ async def wait_for_bootstrap(database: Database, *, pause: float = 2.0) -> None:
         await asyncio.sleep(pause)
 
 
-def _endpoint(url: str | None, secret: SecretStr | None) -> Endpoint | None:
-    return Endpoint(url, secret) if url is not None and secret is not None else None
+def _endpoint(url: str | None, secret: SecretStr | None, audience: str) -> Endpoint | None:
+    return Endpoint(url, secret, audience) if url is not None and secret is not None else None
 
 
 if __name__ == "__main__":

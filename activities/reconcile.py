@@ -14,6 +14,7 @@ from notifications.notification import CarrierReport, EscalationReason, Notice, 
 from notifications.status import DeliveryStatus
 from store.cases import Case, Cases
 from store.timeline import Entry, Timeline
+from telemetry import metrics
 from workflows import names, search_attributes
 from workflows.dispatch import Dispatch, Run
 
@@ -58,6 +59,9 @@ class Reconcile:
             told=done.count("told"),
             unanswered=done.count("unanswered"),
         )
+        for result in done:
+            metrics.SWEPT.labels(result=result).inc()
+        metrics.SWEPT_AT.set_to_current_time()
         if swept.looked_at:
             log.info("swept", **swept.model_dump())
         return swept

@@ -16,6 +16,7 @@ from notifications.causes import cause_of
 from notifications.notification import EscalationReason, Notice, Outcome
 from store.timeline import Entry, Timeline
 from store.vault import Erased, Vault
+from telemetry import metrics
 from workflows import names
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
@@ -71,6 +72,8 @@ class Endpoint:
 
     url: str
     secret: SecretStr
+    audience: str
+    """Whom it tells: `operators` or `caller`."""
 
 
 class Webhooks:
@@ -188,10 +191,12 @@ class Webhooks:
                 session.post(endpoint.url, data=body, headers=headers, allow_redirects=False) as response,
             ):
                 if 200 <= response.status < 300:
+                    metrics.WEBHOOKS.labels(audience=endpoint.audience, result="taken").inc()
                     return
                 says = f"The webhook endpoint answered HTTP {response.status}."
         except (aiohttp.ClientError, TimeoutError, OSError) as failure:
             says = f"The webhook endpoint could not be reached ({type(failure).__name__})."
+        metrics.WEBHOOKS.labels(audience=endpoint.audience, result="not_taken").inc()
         raise ApplicationError(says, type="WebhookNotTaken")
 
 

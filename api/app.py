@@ -33,6 +33,8 @@ from api.follow_up import FollowUp
 from api.limits import BodyLimit
 from api.opting_out import OptingOut
 from api.request_log import RequestLog
+from api.request_span import RequestSpan
+from api.samples import Samples
 from api.verify import Checks
 from carrier.signature import Signatures
 from carrier.verify import Verify
@@ -41,6 +43,7 @@ from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
 from store.alerts import Alerts
 from store.audit import Audit
+from store.backlog import Backlog
 from store.cases import Cases
 from store.consents import Consents
 from store.database import Database
@@ -53,6 +56,8 @@ from store.resends import Resends
 from store.steps import StepRecords
 from store.timeline import Timeline
 from store.vault import Vault
+from telemetry.exposition import Exposition
+from telemetry.temporal import SdkMetrics
 from workflows.dispatch import Dispatch
 
 log = structlog.stdlib.get_logger("heliograph.api")
@@ -63,13 +68,16 @@ waits for Twilio's status callback, and finishes when the handset has the text, 
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application. Temporal and the database may be away when it starts; it answers 503 until they are there."""
+def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
+    """The application. Temporal and the database may be away when it starts; it answers 503 until they are there.
+
+    `sdk` has the metrics of Temporal's client.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database)
-        client = await connect(settings, lazy=True, patient=False)
+        client = await connect(settings, lazy=True, patient=False, runtime=sdk.runtime if sdk else None)
         app.state.database = database
         app.state.client = client
         app.state.window = timedelta(days=settings.idempotency_window_days)
@@ -102,6 +110,7 @@ def create_app(settings: Settings) -> FastAPI:
             drafting,
             vault,
         )
+        app.state.samples = Samples(Backlog(database), client)
         app.state.auditing = Auditing(Audit(database, vault))
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
         app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
@@ -122,6 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
         Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
     )
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
+    app.state.exposition = Exposition(sdk.url if sdk else None)
     problems.install(app)
     app.include_router(events.router())
     for part in (
@@ -134,6 +144,8 @@ def create_app(settings: Settings) -> FastAPI:
     describe_scopes(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
     app.add_middleware(RequestLog)
+    if settings.otel_exporter_otlp_endpoint:
+        app.add_middleware(RequestSpan)
     return app
 
 

@@ -9,9 +9,12 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import CarrierReport
-from notifications.status import DeliveryStatus, advance, why_no_news
+from notifications.status import REPEATED, DeliveryStatus, advance, why_no_news
+from store.changes import count_change
+from store.counted import after_commit
 from store.database import Database
 from store.schema import legs, notifications, timeline
+from telemetry import metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,19 @@ class Timeline:
                 first, latest = await _range(connection, event_id)
                 if leg == latest or (report.status is DeliveryStatus.DELIVERED and leg >= first):
                     await advance_status(
-                        connection, event_id, report.status, sid=report.sid, error_code=report.error_code
+                        connection,
+                        event_id,
+                        report.status,
+                        why="callback",
+                        sid=report.sid,
+                        error_code=report.error_code,
                     )
             if second:
                 await connection.execute(
                     update(notifications).where(notifications.c.event_id == event_id).values(duplicate_send=True)
                 )
+            if why_not == REPEATED:
+                after_commit(connection, metrics.DUPLICATES.labels(guard="callback").inc)
             await append(connection, event_id, replace(entry, counted=why_not is None, detail=why_not))
             return Recorded(event_id=event_id, counted=why_not is None, leg=leg, second_sid=second)
 
@@ -138,13 +148,9 @@ class Timeline:
         async with self._database.write() as connection:
             await append(connection, event_id, entry)
             if status is not None:
-                await advance_status(connection, event_id, status, error_code=error_code, sid=entry.sid)
+                await advance_status(connection, event_id, status, why=entry.what, error_code=error_code, sid=entry.sid)
             if escalated is not None:
-                await connection.execute(
-                    update(notifications)
-                    .where(notifications.c.event_id == event_id)
-                    .values(escalated=escalated, updated_at=entry.at)
-                )
+                await _escalate(connection, event_id, escalated, entry.at)
 
     async def _owner(self, connection: AsyncConnection, sid: str) -> tuple[str, int] | None:
         query = select(legs.c.event_id, legs.c.number).where(legs.c.sid == sid)
@@ -166,6 +172,15 @@ async def _range(connection: AsyncConnection, event_id: str) -> tuple[int, int]:
     first = select(notifications.c.first_leg).where(notifications.c.event_id == event_id)
     last = select(func.max(legs.c.number)).where(legs.c.event_id == event_id)
     return int((await connection.execute(first)).scalar() or 1), int((await connection.execute(last)).scalar() or 1)
+
+
+async def _escalate(connection: AsyncConnection, event_id: str, reason: str, at: datetime) -> None:
+    mine = notifications.c.event_id == event_id
+    query = select(notifications.c.kind, notifications.c.escalated).where(mine).with_for_update()
+    row = (await connection.execute(query)).first()
+    await connection.execute(update(notifications).where(mine).values(escalated=reason, updated_at=at))
+    if row is not None and row.escalated != reason:  # told again, by a further rung say, it is the same escalation
+        after_commit(connection, metrics.ESCALATED.labels(kind=row.kind, reason=reason).inc)
 
 
 async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> None:
@@ -198,13 +213,18 @@ async def advance_status(
     event_id: str,
     reported: DeliveryStatus,
     *,
+    why: str,
     sid: str | None = None,
     error_code: int | None = None,
 ) -> bool:
-    """Moves the notification's status forward within the caller's transaction; False when it was no news."""
+    """Moves the notification's status forward within the caller's transaction; False when it was no news.
+
+    `why` is what it is counted under: the timeline entry that tells of it, or our rule that forbids the text.
+    """
+    n = notifications.c
     query = (
-        select(notifications.c.status, notifications.c.sid)
-        .where(notifications.c.event_id == event_id)
+        select(n.event_id, n.kind, n.country, n.status, n.sid, n.held_until)
+        .where(n.event_id == event_id)
         .with_for_update()
     )
     row = (await connection.execute(query)).first()
@@ -214,6 +234,7 @@ async def advance_status(
     changes: dict[str, Any] = {}
     if advance(current, reported) is not current:
         changes |= {"status": reported, "error_code": error_code}
+        await count_change(connection, row, reported, error_code=error_code, why=why)
     if sid is not None and row.sid is None:
         changes["sid"] = sid
     if changes:

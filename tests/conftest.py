@@ -34,7 +34,11 @@ LEAPING = (
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("default" if os.environ.get("EXPLORE") else "same")
 
-for _name in [name for name in os.environ if name.startswith(("TWILIO_", "TEMPORAL_", "OPERATIONS_", "EVENTS_"))]:
+for _name in [
+    name
+    for name in os.environ
+    if name.startswith(("TWILIO_", "TEMPORAL_", "OPERATIONS_", "EVENTS_", "OTEL_", "METRICS_"))
+]:
     del os.environ[_name]  # a developer's own settings must not get into the tests
 
 

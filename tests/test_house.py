@@ -19,14 +19,15 @@ TOP = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in 
 MAY_IMPORT = {
     "settings": {"notifications"},
     "terminal": set(),
-    "process": {"privacy", "settings"},
-    "engine": {"privacy", "settings"},
+    "process": {"privacy", "settings", "telemetry"},
+    "engine": {"privacy", "settings", "telemetry"},
     "bootstrap": {"engine", "settings", "store", "workflows"},
     "bulk": {"client", "settings"},
     "client": {"settings", "terminal"},
     "consents": {"client", "settings"},
     "worker": {
-        "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
+        "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "telemetry",
+        "workflows",
     },
     "doctor": {"bootstrap", "carrier", "engine", "settings", "store", "workflows"},
 }

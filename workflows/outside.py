@@ -87,6 +87,7 @@ async def tell_operators(notice: Notice, rung: Rung) -> None:
         if is_cancelled_exception(failure):
             raise
         workflow.logger.error("operators could not be told", extra={"reason": notice.reason.value})
+        _count_given_up("operators")
 
 
 async def report_to_caller(outcome: Outcome) -> None:
@@ -104,6 +105,13 @@ async def report_to_caller(outcome: Outcome) -> None:
         if is_cancelled_exception(failure):
             raise
         workflow.logger.error("the caller could not be told")
+        _count_given_up("caller")
+
+
+def _count_given_up(audience: str) -> None:
+    """Counted by the SDK, which counts nothing in a replay; it adds `_total`."""
+    counter = workflow.metric_meter().create_counter("heliograph_webhooks_given_up", "Webhooks that were never taken")
+    counter.add(1, {"audience": audience})
 
 
 async def turn_to(request: NotificationRequest) -> None:
