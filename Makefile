@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test up install lint lock chaos drill guards
+.PHONY: demo test up install browser lint lock chaos drill guards fuzz screenshots
 
 demo: install
 	@$(BIN)/heliograph demo
@@ -13,7 +13,7 @@ demo: install
 up: install
 	@$(BIN)/heliograph dev
 
-test: install lint
+test: install browser lint
 	@$(BIN)/python -m pytest
 
 # The fault campaign in its long form, about a quarter of an hour: make chaos EVENTS=5000 SEED=42 POSTGRES=1
@@ -24,9 +24,17 @@ chaos: install
 drill: install
 	@$(BIN)/python -m tests.monitoring.drill $(ALERTS)
 
+# Looks for what hostile input can do, some minutes long, also on PostgreSQL: make fuzz SEED=42 EXAMPLES=300
+fuzz: install
+	@$(BIN)/python -m tests.hostile $(if $(SEED),--seed $(SEED)) $(if $(EXAMPLES),--examples $(EXAMPLES))
+
 # Takes each guard out, one at a time, and sees the test fail that names it.
 guards: install
 	@$(BIN)/python -m tests.guards
+
+# Takes the pictures of docs/operators.md in a real browser.
+screenshots: install browser
+	@$(BIN)/python -m tests.pictures
 
 lint: install
 	@$(BIN)/ruff check --quiet .
@@ -36,6 +44,9 @@ lint: install
 
 install:
 	@$(or $(PYTHON),$(error Heliograph needs Python 3.11 or newer, and none was found. Try: make PYTHON=/path/to/python3.12)) scripts/install.py
+
+browser: install
+	@$(BIN)/python scripts/browser.py
 
 # Renews the lock files from pyproject.toml; needs uv.
 lock:

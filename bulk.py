@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from client import Api
 from settings import Settings
 
 BATCH = 100  # events in one request
+LOCAL = 7  # digits by which a number is recognised, without country and area
 TRIES = 6  # of one batch, while nobody answers or Temporal is away; repeats are harmless
 NUMBERS = frozenset({"deliveryTimeoutSeconds", "acknowledgeWithinSeconds", "rounds"})
 
@@ -62,11 +64,11 @@ def _value(name: str, cell: str) -> Any:
     if cell[0] in "[{":
         try:
             return json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return cell
     if name == "consentAt" and cell == "now":
         return datetime.now(UTC).isoformat()
-    return int(cell) if name in NUMBERS and cell.isdigit() else cell
+    return int(cell) if name in NUMBERS and re.fullmatch("[0-9]{1,18}", cell) else cell
 
 
 async def send(settings: Settings, console: Console, path: Path, kind: str | None, key: str | None, dry: bool) -> int:
@@ -82,8 +84,7 @@ async def send(settings: Settings, console: Console, path: Path, kind: str | Non
                 for line, answer in zip(batch, await _post(Api(settings, key), batch, dry), strict=True):
                     counts[_verdict(answer)] += 1
                     if answer["httpStatus"] >= 400:
-                        event_id = str(answer.get("eventId") or line.event.get("eventId", ""))
-                        refused.add_row(str(line.number), event_id, _why(answer))
+                        refused.add_row(str(line.number), _shown(line.event), _why(answer))
                 progress.advance(task, len(batch))
     except UnreadableFile as unreadable:
         console.print(f"[red]{unreadable}[/]", soft_wrap=True)
@@ -137,6 +138,14 @@ def _why(answer: dict[str, Any]) -> str:
     if isinstance(details, list) and details:
         return "; ".join(f"{detail['field']} {detail['problem']}" for detail in details)
     return str(answer.get("detail", answer.get("error")))
+
+
+def _shown(event: dict[str, Any]) -> str:
+    """Its ID, which may have been refused for holding the recipient's number."""
+    event_id = str(event.get("eventId", ""))
+    number = re.sub(r"[^0-9]", "", f"{event.get('phone', '')}")[-LOCAL:]
+    holds = len(number) == LOCAL and number in re.sub(r"[^0-9]", "", event_id)
+    return "(holds the number)" if holds else event_id
 
 
 def _progress(console: Console) -> Progress:

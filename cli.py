@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from process import errors, leave, prepared, run_to_end
+from process import errors, leave, prepared, refuse, run_to_end
 
 app = typer.Typer(
     help="One event, one text, followed to the handset.", no_args_is_help=True, add_completion=False,
@@ -40,6 +40,18 @@ def worker() -> None:
     from worker import run
 
     run_to_end(run(prepared()))
+
+
+@app.command()
+def codec() -> None:
+    """Serve clear text to operators who have logged in, for Temporal's UI."""
+    from api.codec.server import server
+
+    settings = prepared()
+    if problems := settings.codec_problems():
+        refuse(problems)
+    server(settings).run()
+    leave(0)
 
 
 @app.command()
@@ -76,6 +88,39 @@ def doctor() -> None:
 
     async def work() -> int:
         return show(console, [finding async for finding in examine(settings)])
+
+    run_to_end(work())
+
+
+@app.command()
+def rekey() -> None:
+    """Seal again under the first of PAYLOAD_KEYS what is in SQL under another; safe beside running processes."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from privacy.encryption import KeyRing
+    from store.database import Database
+    from store.rekey import Rekey
+
+    settings = prepared()
+
+    async def work() -> int:
+        database, ring = Database(settings.database), KeyRing(settings.encryption_keys)
+        try:
+            done = await Rekey(database, ring).run()
+        except (SQLAlchemyError, OSError) as failure:
+            errors.print(f"[red]The database cannot be used ({type(failure).__name__}).[/] Run it again later.")
+            return 1
+        finally:
+            await database.close()
+        console.print(
+            f"{done.looked_at} sealed texts: {done.resealed} are now under {ring.current}, "
+            f"{done.looked_at - done.resealed - done.unreadable.total()} were already",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for key_id, count in sorted(done.unreadable.items()):
+            errors.print(f"[red]{count} cannot be opened by {key_id}:[/] put it back into PAYLOAD_KEYS", soft_wrap=True)
+        return 1 if done.unreadable else 0
 
     run_to_end(work())
 
@@ -146,13 +191,14 @@ def resend(
 
 @app.command()
 def trace(
-    identifier: Annotated[str, typer.Argument(help="An eventId, or a Message SID (SM… or MM…).")],
+    identifier: Annotated[str, typer.Argument(help="An eventId, a SID (SM…, MM… or CA…), or a phone (+…).")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False,
     key: ApiKey = None,
 ) -> None:
-    """Tell the whole story of one notification."""
-    from client import tell
+    """Tell the whole story of one notification, or list what was sent to a phone."""
+    from questions import tell
 
-    run_to_end(tell(prepared(), console, identifier, key))
+    run_to_end(tell(prepared(), console, identifier, key, follow=follow))
 
 
 @app.command()
@@ -208,7 +254,7 @@ app.add_typer(consents, name="consents")
 def export_consents(
     path: Annotated[Path, typer.Argument(help="The file. It gets phone numbers in clear: only its owner may read it.")],
     status: Annotated[str | None, typer.Option(help="Only these, such as opted_out.")] = None,
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """Write the ledger to a file."""
     from consents import write
@@ -219,7 +265,7 @@ def export_consents(
 @consents.command("import")
 def import_consents(
     path: Annotated[Path, typer.Argument(help="The file; its first line names phone, status, source and others.")],
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """Add a file's records to the ledger; doing it twice is doing it once."""
     from consents import read
@@ -227,12 +273,55 @@ def import_consents(
     run_to_end(read(prepared(), console, path, key))
 
 
+webhooks = typer.Typer(help="What callers were told by webhook.", no_args_is_help=True)
+app.add_typer(webhooks, name="webhooks")
+
+
+@webhooks.command("list")
+def list_of_webhooks(
+    caller: Annotated[str | None, typer.Option(help="Only this caller's.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only of this eventId.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only pending, taken, failed or withheld ones.")] = None,
+    key: ApiKey = None,
+) -> None:
+    """List them, the latest first."""
+    from client import list_webhooks
+
+    run_to_end(list_webhooks(prepared(), console, key, caller=caller, eventId=event, state=state))
+
+
+@webhooks.command("redeliver")
+def redeliver_webhooks(
+    ids: Annotated[list[str] | None, typer.Argument(help="Their IDs; or give --since.")] = None,
+    since: Annotated[str | None, typer.Option(help="All from then on, such as 2026-11-24T09:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="All before then.")] = None,
+    caller: Annotated[str | None, typer.Option(help="Only this caller's.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only failed ones, say.")] = None,
+    key: ApiKey = None,
+) -> None:
+    """Send them once more, with the same webhook-id."""
+    from client import redeliver
+
+    order = {"ids": ids, "since": since, "until": until, "caller": caller, "state": state}
+    run_to_end(redeliver(prepared(), console, key, order))
+
+
+@webhooks.command("enable")
+def enable_endpoint_of(
+    caller: Annotated[str, typer.Argument(help="Whose endpoint was disabled.")], key: ApiKey = None
+) -> None:
+    """Enable an endpoint that took nothing for days, and send what was withheld from it."""
+    from client import enable_endpoint
+
+    run_to_end(enable_endpoint(prepared(), console, key, caller))
+
+
 @app.command()
 def ranges(
     range_id: Annotated[str | None, typer.Argument(help="The range to decide on; all are listed without.")] = None,
     release: Annotated[bool, typer.Option("--release", help="Let its texts leave, for 24 hours.")] = False,
     block: Annotated[bool, typer.Option("--block", help="Send nothing to it, from now on.")] = False,
-    key: Annotated[str | None, typer.Option(help="API key; the first of API_KEYS if not given.")] = None,
+    key: ApiKey = None,
 ) -> None:
     """See the ranges of numbers that look like SMS pumping, and decide on them."""
     from client import decide, list_ranges

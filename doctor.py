@@ -1,6 +1,6 @@
 """What `heliograph doctor` looks at."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -20,9 +20,12 @@ from carrier.errors import CarrierError
 from carrier.messages import Messages
 from carrier.verify import Verify
 from engine import connect, retention
+from privacy.encryption import KeyRing
 from settings import Settings
 from store.database import Database
+from store.rekey import Rekey
 from workflows import names
+from workflows.keys_in_use import oldest_keys
 
 
 class Verdict(StrEnum):
@@ -46,6 +49,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for finding in _settings(settings):
         yield finding
     yield await _database(settings)
+    yield await _keys_in_sql(settings)
     yield await _twilio(settings)
     yield await _verify(settings)
     try:
@@ -59,6 +63,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Temporal", Verdict.GOOD, settings.temporal_address)
     yield await _namespace(client, settings)
     yield await _search_attributes(client)
+    yield await _keys_in_temporal(client, settings)
     not_mended = "lost callbacks and lost workflows are not made up for"
     yield await _schedule(client, names.RECONCILIATION, not_mended)
     yield await _schedule(client, names.RETENTION, "personal data is kept for longer than it should be")
@@ -112,6 +117,13 @@ def _settings(settings: Settings) -> Iterable[Finding]:
         "PAYLOAD_KEYS", good, f"{len(settings.encryption_keys)}, {next(iter(settings.encryption_keys))} encrypts"
     )
     yield (
+        Finding("CODEC_KEYS", good, f"{len(settings.codec_keys)} keys of operators")
+        if settings.codec_keys
+        else Finding("CODEC_KEYS", good, "none of your own: only a developer on this machine may read clear text")
+        if settings.operator_keys
+        else Finding("CODEC_KEYS", warning, "none: nobody reads clear text in Temporal's UI", "set operator=key")
+    )
+    yield (
         Finding("OPERATIONS_WEBHOOK_URL", good, "set")
         if settings.operations_webhook_url
         else Finding(
@@ -131,6 +143,37 @@ async def _database(settings: Settings) -> Finding:
         return Finding("database", Verdict.BAD, f"cannot be reached ({type(failure).__name__})", "check DATABASE_URL")
     finally:
         await database.close()
+
+
+async def _keys_in_sql(settings: Settings) -> Finding:
+    database, ring = Database(settings.database), KeyRing(settings.encryption_keys)
+    try:
+        found = await Rekey(database, ring).in_use()
+    except (SQLAlchemyError, OSError):
+        return Finding("keys in SQL", Verdict.WARNING, "not known: the database does not answer")
+    finally:
+        await database.close()
+    others = sorted(found.keys() - {ring.current})
+    says = ", ".join(f"{key_id} ({found[key_id]})" for key_id in [ring.current, *others])
+    return _keys("keys in SQL", settings, others, says, "run `heliograph rekey`, then take it out of PAYLOAD_KEYS")
+
+
+async def _keys_in_temporal(client: Client, settings: Settings) -> Finding:
+    current = KeyRing(settings.encryption_keys).current
+    try:
+        found = await oldest_keys(client)
+    except RPCError as error:
+        return Finding("keys in Temporal", Verdict.WARNING, f"not known ({error.status.name.lower()})")
+    others = sorted(found - {current})
+    says = ", ".join([current, *others])
+    return _keys("keys in Temporal", settings, others, says, "keep it until Temporal has forgotten what is under it")
+
+
+def _keys(what: str, settings: Settings, others: Sequence[str], says: str, do: str) -> Finding:
+    """`others` are in use besides the one that encrypts."""
+    if missing := [key_id for key_id in others if key_id not in settings.encryption_keys]:
+        return Finding(what, Verdict.BAD, says, f"put {', '.join(missing)} back into PAYLOAD_KEYS")
+    return Finding(what, Verdict.WARNING if others else Verdict.GOOD, says, do if others else "")
 
 
 async def _twilio(settings: Settings) -> Finding:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -24,9 +24,7 @@ def prepared() -> Settings:
     try:
         settings = load_settings()
     except SettingsError as wrong:
-        for problem in wrong.problems:
-            errors.print(f"[red]setting[/] {problem}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        refuse(wrong.problems)
     configure_logs(as_json=settings.logs_as_json, level=settings.log_level, quiet=QUIET)
     return settings
 
@@ -43,6 +41,13 @@ def traced(service: str, settings: Settings) -> Iterator[None]:
         yield
     finally:
         provider.shutdown()
+
+
+def refuse(problems: Iterable[str]) -> NoReturn:
+    """Ends with one line per mistake in the settings."""
+    for problem in problems:
+        errors.print(f"[red]setting[/] {problem}", highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def run_to_end(work: Coroutine[Any, Any, int | None]) -> NoReturn:

@@ -6,12 +6,14 @@ are made under `DATA_DIR`.
 
 import base64
 import binascii
+import hashlib
+import hmac
 import ipaddress
 import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +24,11 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from notifications import access
+from notifications import access, endpoints
 from notifications.caps import Cap, parse_caps
 from notifications.consent import ConsentRules, OptOutScope
 from notifications.destinations import Destinations, NumberType
+from notifications.endpoints import Endpoint, Endpoints, parse_endpoints
 from notifications.per_name import UNLIMITED, PerName, parse_per_name
 from notifications.quiet_hours import QuietHours
 
@@ -35,6 +38,8 @@ SIMULATOR_VERIFY_SERVICE_SID = "VA00000000000000000000000000000000"
 SIMULATOR_AUTH_TOKEN = "simulator-token-no-secret"
 SIMULATOR_FROM_NUMBER = "+15005550006"  # the sender that Twilio's own test credentials accept
 SIMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"simulator-operators-desk").decode()
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 # Ten thousand numbers differ in their last four digits only; so many of them in so short a time are no coincidence.
@@ -81,12 +86,11 @@ AuthToken = Annotated[SecretStr, _pattern(r"\S{20,}", "must have at least 20 cha
 WebhookSecret = Annotated[
     SecretStr,
     _pattern(
-        r"(whsec_)?([A-Za-z0-9+/]{4}){5,}[A-Za-z0-9+/]{2,4}={0,2}", "must be whsec_ and at least 24 base64 characters"
+        rf"{endpoints.SECRET.pattern}(\s*,\s*{endpoints.SECRET.pattern})?",
+        "must be whsec_ and at least 24 base64 characters, or two of them with a comma between",
     ),
 ]
-WebhookUrl = Annotated[
-    str, _pattern(r"https?://[^\s/?#@]+[^\s#@]*", "must be an http or https URL without credentials")
-]
+WebhookUrl = Annotated[str, _pattern(endpoints.URL.pattern, "must be an http or https URL without credentials")]
 
 
 class Settings(BaseSettings):
@@ -180,6 +184,7 @@ class Settings(BaseSettings):
 
     events_webhook_url: WebhookUrl | None = None
     events_webhook_secret: WebhookSecret | None = None
+    events_webhooks_file: Path | None = None
     operations_webhook_url: WebhookUrl | None = None
     operations_webhook_secret: WebhookSecret | None = None
 
@@ -188,8 +193,11 @@ class Settings(BaseSettings):
     temporal_ui_url: BaseUrl = "http://127.0.0.1:8233"
     temporal_ui_port: int = Field(8233, ge=1, le=65535)
     simulator_port: int = Field(8090, ge=1, le=65535)
+    codec_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    codec_port: int = Field(8070, ge=1, le=65535)
+    codec_url: BaseUrl | None = None
 
-    @field_validator("api_keys", "payload_keys", mode="before")
+    @field_validator("api_keys", "codec_keys", "payload_keys", mode="before")
     @classmethod
     def _pairs(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -215,6 +223,16 @@ class Settings(BaseSettings):
     def _callers(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
         for caller, _ in keys:
             access.parse_caller(caller)
+        return keys
+
+    @field_validator("codec_keys")
+    @classmethod
+    def _operators(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
+        for operator, key in keys:
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", operator):
+                raise ValueError("operators are named by 1 to 40 of A-Z a-z 0-9 . _ -")
+            if len(key.get_secret_value()) < 16:
+                raise ValueError(f"the key of {operator} must have at least 16 characters (openssl rand -hex 32)")
         return keys
 
     @field_validator("payload_keys")
@@ -329,6 +347,12 @@ class Settings(BaseSettings):
         ):
             if getattr(self, name) is not None and getattr(self, other) is None:
                 problems.append(f"{other.upper()}: is needed with {name.upper()}")
+        try:
+            _ = self.endpoints
+        except (OSError, UnicodeDecodeError) as failure:
+            problems.append(f"EVENTS_WEBHOOKS_FILE: cannot be read ({type(failure).__name__})")
+        except ValueError as wrong:
+            problems += [f"EVENTS_WEBHOOKS_FILE: {line}" for line in str(wrong).split("; ")]
         if self.twilio_account_sid and not (self.twilio_from_number or self.twilio_messaging_service_sid):
             problems.append("TWILIO_FROM_NUMBER: or TWILIO_MESSAGING_SERVICE_SID is needed with TWILIO_ACCOUNT_SID")
         problems += self._wrong_keys()
@@ -435,6 +459,16 @@ class Settings(BaseSettings):
         return PRODUCTION_PUMPING_LIMIT
 
     @property
+    def operators_endpoint(self) -> Endpoint | None:
+        return _endpoint(self.operations_webhook_url, self.operations_webhook_secret)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Where callers are told how their events ended. Raises OSError, ValueError."""
+        named = parse_endpoints(self.events_webhooks_file.read_text()) if self.events_webhooks_file else {}
+        return Endpoints(_endpoint(self.events_webhook_url, self.events_webhook_secret), named)
+
+    @property
     def destinations(self) -> Destinations:
         return Destinations(self.allowed_countries, self.allowed_number_types)
 
@@ -459,6 +493,30 @@ class Settings(BaseSettings):
         if self.twilio_api_base_url or not self.simulated:
             return self.twilio_api_base_url
         return f"http://127.0.0.1:{self.simulator_port}"
+
+    @property
+    def codec_base_url(self) -> str:
+        """Where operators' browsers reach the codec server."""
+        return self.codec_url or f"http://127.0.0.1:{self.codec_port}"
+
+    @property
+    def operator_keys(self) -> Sequence[tuple[str, str]]:
+        """Operator and key. In development on this machine one is made where none is set: it shows clear text too."""
+        if self.codec_keys or self.environment == "production" or not self.on_loopback:
+            return [(operator, key.get_secret_value()) for operator, key in self.codec_keys]
+        made = hmac.new(self.hash_key, b"operator of development", hashlib.sha256)
+        return [("developer", made.hexdigest()[:32])]
+
+    def codec_problems(self) -> list[str]:
+        """What keeps the codec server, and nothing else, from starting."""
+        problems = []
+        if not self.operator_keys:
+            where = "in production" if self.environment == "production" else "when HOST is not a loopback address"
+            problems.append(f"CODEC_KEYS: is needed {where}: it hands out clear text")
+        url = urlsplit(self.codec_base_url)
+        if self.environment == "production" and url.scheme != "https" and url.hostname not in LOOPBACK:
+            problems.append("CODEC_URL: must be https in production, unless it is on a loopback address")
+        return problems
 
     @property
     def database(self) -> str:
@@ -509,6 +567,13 @@ class Settings(BaseSettings):
             "TEMPORAL_NAMESPACE": self.temporal_namespace,
             **{name: value for name, value in (from_file | dict(os.environ)).items() if name.startswith("TEMPORAL_")},
         }
+
+
+def _endpoint(url: str | None, secret: SecretStr | None) -> Endpoint | None:
+    if url is None or secret is None:
+        return None
+    secrets = tuple(SecretStr(one.strip()) for one in secret.get_secret_value().split(","))
+    return Endpoint(url, secrets)
 
 
 def _decoded(key: SecretStr) -> bytes:

@@ -31,6 +31,7 @@ WORDS = {
     "found": "found at Twilio",
     "told_operators": "operators told",
     "told_caller": "caller told",
+    "caller_not_told": "caller not told",
     "suppressed": "not allowed",
     "expired": "too old",
     "held": "held back",
@@ -44,10 +45,13 @@ WORDS = {
     "restarted": "workflow started again",
     "reconciled": "found in Temporal",
     "abandoned": "ended by hand",
+    "ordered": "an operator's order",
+    "webhook": "webhook to the caller",
+    "erased": "forgotten",
 }
 
 
-def story(notification: Mapping[str, Any], *, ui: str, namespace: str = "default") -> RenderableType:
+def story(notification: Mapping[str, Any]) -> RenderableType:
     """A panel with status, error and timeline; `notification` is the API's answer."""
     status = str(notification["status"])
     colour = COLOURS.get(status, "cyan")
@@ -61,7 +65,8 @@ def story(notification: Mapping[str, Any], *, ui: str, namespace: str = "default
         parts.append(
             Text.assemble((f"Twilio error {error['code']}. ", "red"), error["says"], ("\nTo do: ", "bold"), error["do"])
         )
-    parts.append(Text.assemble(("Temporal: ", "dim"), (workflow_url(ui, notification["eventId"], namespace), "blue")))
+    if workflow := notification.get("workflow"):
+        parts.append(Text.assemble(("Temporal: ", "dim"), (workflow, "blue")))
     return Panel(Group(*parts), title=f"[bold]{notification['eventId']}[/]", title_align="left", border_style=colour)
 
 
@@ -92,10 +97,6 @@ def line(entry: Mapping[str, Any]) -> tuple[Text, Text]:
     return Text(WORDS.get(what, what), "bold" if counted else "dim strike"), Text(
         ", ".join(particulars), colour if counted else "dim"
     )
-
-
-def workflow_url(ui: str, event_id: str, namespace: str = "default") -> str:
-    return f"{ui}/namespaces/{namespace}/workflows/{event_id}"
 
 
 def orders(entries: Iterable[Mapping[str, Any]]) -> Table:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.deliver import Deliver
 from activities.look_up import LookUp
+from activities.operators import Operators
 from activities.purge import Purge
 from activities.reconcile import Reconcile
+from activities.reports import Reports
 from activities.steps import Steps
-from activities.webhooks import Endpoint, Webhooks
 from carrier.calls import Calls
 from carrier.messages import Messages
 from engine import connect_when_up
@@ -35,6 +35,7 @@ from store.erasures import Erasures
 from store.gate import Gate
 from store.held_ranges import HeldRanges
 from store.ledger import Ledger
+from store.outbox import Outbox
 from store.purge import Purge as PurgeTables
 from store.steps import StepRecords
 from store.timeline import Timeline
@@ -42,6 +43,7 @@ from store.vault import Vault
 from telemetry.exposition import Exposition, MetricsPort
 from telemetry.temporal import SdkMetrics
 from workflows import names
+from workflows.caller_webhook import CallerWebhook
 from workflows.dispatch import Dispatch
 from workflows.notification import Notification
 from workflows.operator_notice import OperatorNotice
@@ -52,6 +54,7 @@ from workflows.retention import Retention
 # Longer than a send: a stopping worker lets its POSTs finish, whose outcome would be unknown otherwise.
 GRACE = SEND_TAKES_AT_MOST + timedelta(seconds=10)
 SENDS_AT_ONCE = 100
+WEBHOOKS_AT_ONCE = 50  # an endpoint may take 15 s to answer
 
 log = structlog.stdlib.get_logger("heliograph.worker")
 
@@ -63,7 +66,8 @@ class Collaborators:
     deliver: Deliver
     look_up: LookUp
     steps: Steps
-    webhooks: Webhooks
+    operators: Operators
+    reports: Reports
     reconcile: Reconcile
     purge: Purge
 
@@ -85,21 +89,23 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
         timeline = Timeline(database)
         look_up = LookUp(ledger, timeline, vault, consents, carriers)
         dispatch = Dispatch(client)
+        cases, outbox = Cases(database, ring), Outbox(database)
         yield Collaborators(
             deliver=Deliver(ledger, carriers, look_up, dispatch, settings.destinations),
             look_up=look_up,
             steps=Steps(ledger, StepRecords(database, ring), timeline, Alerts(database, ring), vault, dispatch),
-            webhooks=Webhooks(
+            operators=Operators(
                 timeline,
                 vault,
-                operators=_endpoint(settings.operations_webhook_url, settings.operations_webhook_secret, "operators"),
-                callers=_endpoint(settings.events_webhook_url, settings.events_webhook_secret, "caller"),
+                endpoint=settings.operators_endpoint,
                 ui=settings.temporal_ui_url,
                 namespace=settings.temporal_namespace,
             ),
+            reports=Reports(outbox, timeline, cases, dispatch, settings.endpoints),
             reconcile=Reconcile(
-                Cases(database, ring),
+                cases,
                 timeline,
+                outbox,
                 look_up,
                 dispatch,
                 quiet=timedelta(seconds=settings.reconcile_after_seconds),
@@ -119,17 +125,18 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
         )
 
 
-def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[Worker, Worker]:
-    """One for workflows, one for sends; `suffix` gives tests queues of their own."""
+def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[Worker, Worker, Worker]:
+    """One for workflows, one for sends, one for callers' webhooks; `suffix` gives tests queues of their own."""
     return (
         Worker(
             client,
             task_queue=names.TASK_QUEUE + suffix,
-            workflows=[Notification, OperatorNotice, Reconciliation, Retention],
+            workflows=[Notification, OperatorNotice, CallerWebhook, Reconciliation, Retention],
             activities=[
                 parts.look_up.ask_carrier,
-                parts.webhooks.tell_operators,
-                parts.webhooks.report_to_caller,
+                parts.operators.tell_operators,
+                parts.reports.report_to_caller,
+                parts.reports.give_up_webhook,
                 parts.reconcile.reconcile,
                 parts.purge.purge,
                 parts.steps.turn_to,
@@ -149,6 +156,13 @@ def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[
             graceful_shutdown_timeout=GRACE,
             max_concurrent_activities=SENDS_AT_ONCE,
             disable_eager_activity_execution=True,  # eager sends would pass by the queue's rate and priorities
+        ),
+        Worker(
+            client,
+            task_queue=names.WEBHOOK_QUEUE + suffix,
+            activities=[parts.reports.post_webhook],
+            graceful_shutdown_timeout=GRACE,
+            max_concurrent_activities=WEBHOOKS_AT_ONCE,
         ),
     )
 
@@ -197,10 +211,6 @@ async def wait_for_bootstrap(database: Database, *, pause: float = 2.0) -> None:
         except (SQLAlchemyError, OSError) as failure:
             log.warning("waiting for the database", error=type(failure).__name__)
         await asyncio.sleep(pause)
-
-
-def _endpoint(url: str | None, secret: SecretStr | None, audience: str) -> Endpoint | None:
-    return Endpoint(url, secret, audience) if url is not None and secret is not None else None
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class Purge:
         numbers = await self._repeat(now, lambda: self._tables.numbers(self._numbers, now))
         stories = await self._repeat(now, lambda: self._tables.stories(self._stories, now))
         keys = await self._tables.cards(self._numbers, now)
+        await self._tables.counters(now)
         redacted = await self._redact(now)
         purged = Purged(
             forgotten=forgotten.count(True),

@@ -9,10 +9,12 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from activities.look_up import LookUp
+from activities.reports import send_waiting
 from carrier.errors import CarrierError
 from notifications.notification import CarrierReport, EscalationReason, Notice, Swept
 from notifications.status import DeliveryStatus
 from store.cases import Case, Cases
+from store.outbox import Outbox
 from store.timeline import Entry, Timeline
 from telemetry import metrics
 from workflows import names, search_attributes
@@ -21,6 +23,7 @@ from workflows.dispatch import Dispatch, Run
 AT_MOST = 500  # cases per sweep; the others are the next one's
 ASKS_PER_SECOND = 5.0  # of Twilio, which also has sends to take
 ENOUGH = timedelta(minutes=4)  # a sweep stops before its activity times out
+WEBHOOK_IDLE = timedelta(hours=5)  # longer than the longest pause between two tries of one (workflows/caller_webhook)
 OVERDUE = timedelta(minutes=10)  # an open workflow should have told operators long before
 
 _ENDED_BY_HAND = (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED)
@@ -32,11 +35,19 @@ class Reconcile:
     """Compares SQL with Temporal, and both with Twilio."""
 
     def __init__(
-        self, cases: Cases, timeline: Timeline, look_up: LookUp, dispatch: Dispatch, *, quiet: timedelta
+        self,
+        cases: Cases,
+        timeline: Timeline,
+        outbox: Outbox,
+        look_up: LookUp,
+        dispatch: Dispatch,
+        *,
+        quiet: timedelta,
     ) -> None:
         """`quiet` is how long a notification may be without news before it is looked into, and between looks."""
         self._cases = cases
         self._timeline = timeline
+        self._outbox = outbox
         self._look_up = look_up
         self._dispatch = dispatch
         self._quiet = quiet
@@ -62,6 +73,10 @@ class Reconcile:
         for result in done:
             metrics.SWEPT.labels(result=result).inc()
         metrics.SWEPT_AT.set_to_current_time()
+        waiting = await self._outbox.waiting(
+            untried_since=began - self._quiet, tried_before=began - WEBHOOK_IDLE, at_most=AT_MOST
+        )
+        await send_waiting(self._outbox, self._dispatch, waiting)
         if swept.looked_at:
             log.info("swept", **swept.model_dump())
         return swept

@@ -19,18 +19,22 @@ from api import (
     problems,
     ranges,
     recipients,
+    stories,
     twilio,
     voice,
+    webhooks,
 )  # fmt: skip
 from api import verify as login_checks
 from api.access import Access, Keys, describe_scopes
 from api.acknowledging import Acknowledging
+from api.answer_headers import AnswerHeaders
 from api.auditing import Auditing
 from api.auditing import router as audit_router
 from api.desk import Desk
 from api.drafting import Drafting, Rules
 from api.follow_up import FollowUp
 from api.limits import BodyLimit
+from api.local_only import LocalOnly
 from api.opting_out import OptingOut
 from api.request_log import RequestLog
 from api.request_span import RequestSpan
@@ -52,8 +56,10 @@ from store.gate import Gate
 from store.held_ranges import HeldRanges
 from store.ledger import Ledger
 from store.limits import Limits
+from store.outbox import Outbox
 from store.resends import Resends
 from store.steps import StepRecords
+from store.stories import Stories
 from store.timeline import Timeline
 from store.vault import Vault
 from telemetry.exposition import Exposition
@@ -86,7 +92,7 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
             KeyedHash(settings.hash_key),
             Rules(
                 window=app.state.window,
-                report_to_callers=settings.events_webhook_url is not None,
+                endpoints=settings.endpoints,
                 quiet_hours=settings.quiet_hours,
                 link_hosts=settings.link_hosts,
                 destinations=settings.destinations,
@@ -96,6 +102,7 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
         app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
         app.state.erasures, app.state.dispatch = Erasures(database), dispatch
+        app.state.outbox, app.state.stories = Outbox(database), Stories(database)
         app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
         app.state.follow_up = FollowUp(
@@ -124,26 +131,38 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
 
     # Its documentation page brings its own scripts: nothing is loaded from elsewhere into an operator's browser.
     app = FastAPIOffline(
-        title="Heliograph", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Heliograph",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,  # the redirect would lead wherever the Host header says
     )
+    app.state.followers = stories.Followers()
+    app.state.workflows_url = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
     app.state.access = Access(settings)
     app.state.signatures = (
-        Signatures(settings.auth_tokens, settings.base_url) if settings.require_twilio_signature else None
+        Signatures(settings.auth_tokens, settings.base_url, settings.account_sid)
+        if settings.require_twilio_signature
+        else None
     )
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
     app.state.exposition = Exposition(sdk.url if sdk else None)
     problems.install(app)
     app.include_router(events.router())
     for part in (
-        batches, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice, inbound,
-        operations,
+        batches, stories, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice,
+        inbound, webhooks, operations,
     ):  # fmt: skip
         app.include_router(part.router)
     app.include_router(audit_router)
     problems.describe(app)
     describe_scopes(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
+    if settings.open_to_anyone:  # on loopback only, as the settings see to
+        app.add_middleware(LocalOnly, settings=settings)
     app.add_middleware(RequestLog)
+    app.add_middleware(AnswerHeaders)
     if settings.otel_exporter_otlp_endpoint:
         app.add_middleware(RequestSpan)
     return app

@@ -17,7 +17,9 @@ from api.database import answered
 from api.problems import Detail, Problem, invalid_request, responses
 from api.recipients import ConsentBody, recipient_of
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus
+from notifications.fields import Printable
 from notifications.notification import Recipient
+from privacy.masking import scrub
 from store.audit import Action
 from store.consents import Consents, Exported
 from store.vault import Vault
@@ -40,7 +42,7 @@ class Row(ConsentBody):
     status: ConsentStatus  # type: ignore[assignment]  # the carrier's too: it was learnt elsewhere
     phone: str | None = None
     recipient_hash: Annotated[str | None, Field(pattern=r"^[0-9a-f]{32}$")] = None
-    sender: Annotated[str | None, Field(max_length=40)] = None
+    sender: Annotated[Printable | None, Field(max_length=40)] = None
 
     @model_validator(mode="after")
     def _names_someone(self) -> Self:
@@ -125,9 +127,9 @@ async def _added(consents: Consents, vault: Vault, row: Row, recipient: Recipien
         purpose=row.purpose or EVERY,
         status=row.status,
         at=row.at or datetime.now(UTC),
-        source=row.source,
+        source=scrub(row.source),
         recorded_by=caller,
-        wording=row.wording,
+        wording=row.wording and scrub(row.wording),
         expires_at=row.expires_at,
         sender=row.sender,
     )

@@ -1,6 +1,7 @@
 """What is asked of the workflow for an event: decided once, at acceptance, by the kind and the settings."""
 
 import json
+import re
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,14 +12,19 @@ from api.problems import Problem
 from notifications import phone
 from notifications.confidential import Confidential
 from notifications.destinations import Destinations
+from notifications.endpoints import NOBODY_IS_TOLD, Endpoints
 from notifications.event import Event, NotNow
 from notifications.local_time import zones_of
 from notifications.notification import NOBODY, NotificationRequest, Recipient, Step
 from notifications.plan import Channel, Draft, Plan
+from notifications.policy import Purpose
 from notifications.quiet_hours import QuietHours
 from notifications.smart_encoding import economical
 from privacy.encryption import KeyedHash
 from privacy.masking import mask
+
+# What phones make a link of, a bare host name too: `orderId` must not bring in what `trackingUrl` may not.
+_LINK = re.compile(r"://|[a-z0-9-]\.[a-z]{2,}", re.IGNORECASE)
 
 # None of them changes what is sent to whom: a repeat may word them differently.
 NOT_CONTENT = {"region", "time_zone", "operator_note", "consent_at", "occurred_at"}
@@ -30,7 +36,7 @@ class Rules:
 
     window: timedelta
     """How old an event may be."""
-    report_to_callers: bool = False
+    endpoints: Endpoints = NOBODY_IS_TOLD
     quiet_hours: QuietHours | None = None
     link_hosts: frozenset[str] = frozenset()
     """Where links may lead; empty for everywhere."""
@@ -59,6 +65,8 @@ class Drafting:
             host = (urlsplit(url).hostname or "").lower()
             if self._rules.link_hosts and not any(_within(host, allowed) for allowed in self._rules.link_hosts):
                 raise _invalid(field, "must lead to one of LINK_HOSTS", "link_host")
+        if self._rules.link_hosts and event.policy.purpose is not Purpose.INCIDENTS and _LINK.search(_words(event)):
+            raise _invalid("(text)", "must hold no link but those to LINK_HOSTS", "link_host")
 
     def refusal(self, request: NotificationRequest) -> str | None:
         """Why it would not be sent, were it sent now."""
@@ -105,7 +113,7 @@ class Drafting:
             consent_at=event.consent_at,
             occurred_at=event.occurred_at,
             operator_note=Confidential(event.operator_note) if event.operator_note else None,
-            report_to_caller=self._rules.report_to_callers,
+            report_to_caller=self._rules.endpoints.of(caller) is not None,
             quiet_hours=quiet_hours,
             time_zones=zones,
             not_before=first.not_before if first else None,
@@ -183,6 +191,14 @@ def _without(value: Any, names: set[str]) -> Any:
     if isinstance(value, dict):
         return {name: _without(inner, names) for name, inner in value.items() if name not in names}
     return [_without(inner, names) for inner in value] if isinstance(value, list) else value
+
+
+def _words(event: Event) -> str:
+    """The text without the links that were looked at."""
+    text = event.text()
+    for url in event.links().values():
+        text = text.replace(url, "")
+    return text
 
 
 def _within(host: str, allowed: str) -> bool:

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from api.acknowledging import Acknowledging
 from api.opting_out import OptingOut
 from api.problems import responses
-from api.twilio import read, twiml, verified
+from api.twilio import NO_CONTROLS, Twiml, form_of, read, verified
 from carrier.twiml import replies
 from notifications.opt_out import Wish, wish_of
 from privacy.masking import mask
@@ -28,9 +28,9 @@ class Inbound(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     sid: str = Field(alias="MessageSid", pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")
-    from_: str = Field(alias="From", max_length=60)
-    to: str | None = Field(None, alias="To", max_length=60)
-    service: str | None = Field(None, alias="MessagingServiceSid", max_length=34)
+    from_: str = Field(alias="From", max_length=60, pattern=NO_CONTROLS)
+    to: str | None = Field(None, alias="To", max_length=60, pattern=NO_CONTROLS)
+    service: str | None = Field(None, alias="MessagingServiceSid", max_length=34, pattern=NO_CONTROLS)
     opt_out_type: str | None = Field(None, alias="OptOutType", max_length=20)
     body: str = Field("", alias="Body", max_length=1600)
 
@@ -43,7 +43,7 @@ class Replies:
     help: str | None
 
 
-@router.post(INBOUND_PATH, responses=responses(400, 403, 503))
+@router.post(INBOUND_PATH, response_class=Twiml, responses=responses(400, 403, 503), openapi_extra=form_of(Inbound))
 async def inbound(form: Annotated[FormData, Depends(verified)], request: Request) -> Response:
     """STOP and its like are honoured at once, in a sentence too; START lifts it. A reply to an alert acknowledges it:
     `1`, `ACK`, or the code in the text. Answers TwiML, with no reply where Twilio replies itself."""
@@ -54,7 +54,7 @@ async def inbound(form: Annotated[FormData, Depends(verified)], request: Request
     acknowledging: Acknowledging = request.app.state.acknowledging
     count = await acknowledging.by_reply(message.from_, message.body)
     log.info("message came in", sid=message.sid, sender=mask(message.from_), acknowledged=count)
-    return twiml(replies("Acknowledged. Thank you." if count else None))
+    return Twiml(replies("Acknowledged. Thank you." if count else None))
 
 
 async def _grant(wish: Wish, message: Inbound, request: Request, *, twilio_answers: bool) -> Response:
@@ -63,5 +63,5 @@ async def _grant(wish: Wish, message: Inbound, request: Request, *, twilio_answe
     await opting_out.take(wish, message.from_, sender=message.service or message.to, sid=message.sid)
     log.info("asked for", what=wish, sid=message.sid, sender=mask(message.from_))
     if wish is Wish.HELP:
-        return twiml(replies(None if message.opt_out_type else answers.help))
-    return twiml(replies(answers.stopped if wish is Wish.STOP and not twilio_answers else None))
+        return Twiml(replies(None if message.opt_out_type else answers.help))
+    return Twiml(replies(answers.stopped if wish is Wish.STOP and not twilio_answers else None))

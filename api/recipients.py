@@ -22,7 +22,7 @@ from notifications.fields import PastTimestamp, Printable, Timestamp
 from notifications.notification import Recipient
 from notifications.policy import Purpose
 from privacy.encryption import KeyedHash
-from privacy.masking import mask
+from privacy.masking import mask, scrub
 from store.audit import Action
 from store.consents import Consents
 from store.erasures import Erasures
@@ -62,7 +62,13 @@ class ConsentBody(_Body):
     ] = None
     at: Annotated[PastTimestamp | None, Field(description="When he said so; now if it is left out.")] = None
     source: Annotated[
-        Printable, Field(min_length=2, max_length=100, description="Where.", examples=["checkout form", "phone call"])
+        Printable,
+        Field(
+            min_length=2,
+            max_length=100,
+            description="Where. Phone numbers in it are masked.",
+            examples=["checkout form", "phone call"],
+        ),
     ]
     wording: Annotated[
         Printable | None,
@@ -152,9 +158,9 @@ async def record(body: ConsentBody, recipient: Named, request: Request, caller: 
         purpose=body.purpose or EVERY,
         status=ConsentStatus(body.status),
         at=body.at or datetime.now(UTC),
-        source=body.source,
+        source=scrub(body.source),
         recorded_by=caller.name,
-        wording=body.wording,
+        wording=body.wording and scrub(body.wording),
         expires_at=body.expires_at,
     )
     async with audited(request, caller, Action.CONSENT, recipient_hash=recipient.hash, detail=body.status):

@@ -3,6 +3,7 @@
 import uvicorn
 
 from api.app import create_app
+from api.connection import Connection
 from settings import Settings
 from telemetry.temporal import SdkMetrics
 
@@ -19,6 +20,8 @@ def server(settings: Settings, sdk: SdkMetrics | None = None) -> uvicorn.Server:
             create_app(settings, sdk),
             host=settings.host,
             port=settings.port,
+            http=Connection,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -3,7 +3,7 @@
 import re
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
@@ -28,7 +28,11 @@ router = APIRouter(tags=["twilio"])
 log = structlog.stdlib.get_logger("heliograph.callbacks")
 
 Form = TypeVar("Form", bound=BaseModel)
-_EVENT_ID = re.compile(r"[A-Za-z0-9._:@-]{6,120}")
+_EVENT_ID = re.compile(r"(?!heliograph-|temporal-sys-)[A-Za-z0-9._:@-]{6,120}")
+
+# Six digits hold every code of Twilio's, and no number that calls somebody.
+ErrorCode = Annotated[int | None, Field(alias="ErrorCode", ge=0, lt=1_000_000)]
+NO_CONTROLS = r"^[^\x00-\x1f]*$"
 
 
 class StatusCallback(BaseModel):
@@ -38,9 +42,9 @@ class StatusCallback(BaseModel):
 
     sid: str = Field(alias="MessageSid", pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")
     carrier_status: str = Field(alias="MessageStatus", pattern=r"^[a-z_]{1,30}$")
-    error_code: int | None = Field(None, alias="ErrorCode")
-    sender: str | None = Field(None, alias="From", max_length=60)
-    service: str | None = Field(None, alias="MessagingServiceSid", max_length=34)
+    error_code: ErrorCode = None
+    sender: str | None = Field(None, alias="From", max_length=60, pattern=NO_CONTROLS)
+    service: str | None = Field(None, alias="MessagingServiceSid", max_length=34, pattern=NO_CONTROLS)
     done_at: str | None = Field(None, alias="RawDlrDoneDate")
 
     def report(self, leg: int) -> CarrierReport:
@@ -52,6 +56,21 @@ class StatusCallback(BaseModel):
             error_code=self.error_code,
             leg=leg,
         )
+
+
+class Twiml(Response):
+    """Never text/plain: Twilio would send that as a reply."""
+
+    media_type = "application/xml"
+
+
+def form_of(model: type[BaseModel]) -> dict[str, Any]:
+    """For a route's OpenAPI: what Twilio posts there, and signs."""
+    schema = model.model_json_schema()
+    schema["properties"] = {"AccountSid": {"type": "string"}} | schema["properties"]
+    content = {"application/x-www-form-urlencoded": {"schema": schema}}
+    signature = {"name": "X-Twilio-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
+    return {"requestBody": {"required": True, "content": content}, "parameters": [signature]}
 
 
 async def verified(request: Request) -> FormData:
@@ -71,7 +90,7 @@ async def verified(request: Request) -> FormData:
     return form
 
 
-@router.post(CALLBACK_PATH, status_code=204, responses=responses(400, 403, 503))
+@router.post(CALLBACK_PATH, status_code=204, responses=responses(400, 403, 503), openapi_extra=form_of(StatusCallback))
 async def status_callback(form: Annotated[FormData, Depends(verified)], request: Request) -> Response:
     """Twilio tells what became of a message. Unordered, repeated, early or late: all are fine."""
     callback = read(StatusCallback, form)
@@ -101,6 +120,9 @@ async def _take(request: Request, event_id: str | None, report: CarrierReport, s
     desk: Desk = request.app.state.desk
     follow_up: FollowUp = request.app.state.follow_up
     recorded = await _record(desk, event_id, report)
+    if recorded is not None and recorded.worn_out:
+        log.warning("callback replayed", event_id=event_id, sid=report.sid, status=report.carrier_status)
+        return recorded
     event_id = event_id or (recorded.event_id if recorded else None)
     if recorded is not None and recorded.second_sid and recorded.event_id is not None:
         await follow_up.second_message(recorded.event_id, recorded.leg, report.sid)
@@ -189,8 +211,3 @@ def leg_of(request: Request) -> int:
     """The leg that a callback URL names; the first one where it names none."""
     leg = request.query_params.get("leg", "1")
     return int(leg) if re.fullmatch(r"[1-9][0-9]{0,3}", leg, re.ASCII) else 1
-
-
-def twiml(xml: str) -> Response:
-    """Never text/plain: Twilio would send that as a reply."""
-    return Response(xml, media_type="application/xml")

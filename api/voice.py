@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 
 from api.acknowledging import Acknowledging
 from api.problems import responses
-from api.twilio import event_of, leg_of, read, take, twiml, verified
+from api.twilio import ErrorCode, Twiml, event_of, form_of, leg_of, read, take, verified
 from carrier.calls import CALL_STATUS_PATH, KEY_PATH
 from carrier.twiml import says_and_hangs_up
 from notifications.notification import CarrierReport
@@ -28,7 +28,7 @@ class CallStatus(_FromCall):
     """What we read of a call's status callback."""
 
     carrier_status: str = Field(alias="CallStatus", pattern=r"^[a-z-]{1,30}$")
-    error_code: int | None = Field(None, alias="ErrorCode")
+    error_code: ErrorCode = None
 
     def report(self, leg: int) -> CarrierReport:
         return CarrierReport(
@@ -47,14 +47,14 @@ class PressedKey(_FromCall):
     to: str = Field("", alias="To", max_length=40)
 
 
-@router.post(CALL_STATUS_PATH, status_code=204, responses=responses(400, 403, 503))
+@router.post(CALL_STATUS_PATH, status_code=204, responses=responses(400, 403, 503), openapi_extra=form_of(CallStatus))
 async def call_status(form: Annotated[FormData, Depends(verified)], request: Request) -> Response:
     """Twilio tells how a call ended."""
     await take(request, read(CallStatus, form).report(leg_of(request)))
     return Response(status_code=204)
 
 
-@router.post(KEY_PATH, responses=responses(400, 403, 503))
+@router.post(KEY_PATH, response_class=Twiml, responses=responses(400, 403, 503), openapi_extra=form_of(PressedKey))
 async def key(
     form: Annotated[FormData, Depends(verified)],
     request: Request,
@@ -66,4 +66,4 @@ async def key(
     event_id = event_of(request)
     taken = pressed.digits == "1" and event_id is not None and await acknowledging.by_key(event_id, pressed.to)
     says = (ACKNOWLEDGED if taken else NOT_ACKNOWLEDGED).say(locale)
-    return twiml(says_and_hangs_up(says, language=voice_of(locale)))
+    return Twiml(says_and_hangs_up(says, language=voice_of(locale)))

@@ -52,7 +52,7 @@ class Observer:
         event_id = self._id(name)
         end = time.monotonic() + seconds
         seen: Any = {"eventId": event_id, "status": "pending", "attempts": 0, "timeline": []}
-        with Live(self._story(seen), console=self.console, refresh_per_second=10) as live:
+        with Live(story(seen), console=self.console, refresh_per_second=10) as live:
             while not until(seen):
                 if time.monotonic() > end:
                     raise WentWrong(f"{event_id} is {seen['status']} after {seconds:g} s")
@@ -60,7 +60,7 @@ class Observer:
                 status, answer = ask("GET", f"{self.stack.api_url}/api/notifications/{event_id}")
                 if status == 200:
                     seen = {"attempts": 0, "timeline": []} | answer
-                    live.update(self._story(seen))
+                    live.update(story(seen))
         return seen
 
     def texts(self, phone: str) -> list[str]:
@@ -93,9 +93,6 @@ class Observer:
     def title(self, number: int, text: str) -> None:
         self.console.print()
         self.console.rule(f"[bold]{number}. {text}", align="left")
-
-    def _story(self, seen: Any) -> Any:
-        return story(seen, ui=self.stack.ui_url)
 
 
 def expect(holds: bool, what: str) -> None:

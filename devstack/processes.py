@@ -33,10 +33,12 @@ class Process:
     log: Path
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _output: IO[bytes] | None = field(default=None, init=False)
+    _began: int = field(default=0, init=False)  # where in the log this start of it begins
 
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._output = self.log.open("ab")
+        self._began = self._output.tell()
         self._child = subprocess.Popen(
             self.command,
             env=dict(self.environment),
@@ -99,6 +101,12 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+
+    def has_said(self, text: str) -> bool:
+        """Whether it has printed that since it was started."""
+        with self.log.open("rb") as log:
+            log.seek(self._began)
+            return text.encode() in log.read()
 
     def tail(self, lines: int = 20) -> str:
         """The end of what it printed."""

@@ -26,6 +26,8 @@ TEMPORAL_FLAGS = (
     "--ui-disable-news-fetch",
 )
 
+_BARE = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "TERM")  # of our own environment, what children get
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -35,13 +37,14 @@ class Ports:
     temporal: int
     ui: int
     simulator: int
+    codec: int
 
     @classmethod
     def free(cls) -> "Ports":
-        return cls(*free_ports(4))
+        return cls(*free_ports(5))
 
     def taken(self) -> list[int]:
-        return [port for port in (self.api, self.temporal, self.ui, self.simulator) if listens(port)]
+        return [port for port in (self.api, self.temporal, self.ui, self.simulator, self.codec) if listens(port)]
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Stack:
     environment: Mapping[str, str]
     """What the children get on top of a bare environment (PATH, HOME and the like)."""
     simulated: bool = True
+    decoding: bool = False
+    """Whether the codec server runs too, and Temporal's UI asks it."""
     directory: Path | None = None
     """Where the children run, and so whose `.env` they read; without it a folder that has none."""
     temporal_flags: tuple[str, ...] = TEMPORAL_FLAGS
@@ -69,6 +74,10 @@ class Stack:
     @property
     def simulator_url(self) -> str:
         return f"http://127.0.0.1:{self.ports.simulator}"
+
+    @property
+    def codec_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.codec}"
 
     @property
     def logs(self) -> Path:
@@ -88,9 +97,14 @@ class Stack:
         self.start_worker()
         tell("API")
         self.start_api()
+        if self.decoding:
+            tell("codec server")
+            self.start_codec()
 
     def start_temporal(self) -> Process:
         flags = [word for flag in self.temporal_flags for word in flag.split(" ", 1)]
+        if self.decoding:
+            flags += ["--ui-codec-endpoint", self.codec_url]
         process = self._spawn(
             "temporal",
             [
@@ -109,12 +123,17 @@ class Stack:
 
     def start_worker(self, name: str = "worker") -> Process:
         process = self._spawn(name, heliograph("worker"))
-        process.wait_ready(lambda: "working" in process.tail(5), 30)
+        process.wait_ready(lambda: process.has_said("working"), 30)
         return process
 
     def start_api(self) -> Process:
         process = self._spawn("api", heliograph("api"))
         process.wait_ready(lambda: answers(f"{self.api_url}/readyz"), 30)
+        return process
+
+    def start_codec(self) -> Process:
+        process = self._spawn("codec", heliograph("codec"))
+        process.wait_ready(lambda: answers(f"{self.codec_url}/healthz"), 20)
         return process
 
     def ended(self) -> Process | None:
@@ -135,7 +154,7 @@ class Stack:
         return process
 
     def _environment(self) -> dict[str, str]:
-        bare = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TERM") if name in os.environ}
+        bare = {name: os.environ[name] for name in _BARE if name in os.environ}
         return {
             **bare,
             "PYTHONUNBUFFERED": "1",
@@ -144,6 +163,7 @@ class Stack:
             "TEMPORAL_ADDRESS": f"127.0.0.1:{self.ports.temporal}",
             "TEMPORAL_UI_URL": self.ui_url,
             "SIMULATOR_PORT": str(self.ports.simulator),
+            "CODEC_PORT": str(self.ports.codec),
             **self.environment,
         }
 

@@ -12,6 +12,11 @@ CLOCK_SKEW = timedelta(minutes=1)  # by how much a caller's clock may be ahead o
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE | re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+_INVISIBLE = re.compile(r"[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2060-\u206f\ufeff\U000e0000-\U000e0fff]")
+# They turn the order of what is read around, so that a text shows another link or amount than it holds.
+_REORDERING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+# Workflows that are not events go by such IDs: our schedules and their runs, and Temporal's own.
+RESERVED = re.compile(r"heliograph-|temporal-sys-", re.ASCII)
 
 
 def timestamp(value: Any) -> datetime:
@@ -53,7 +58,9 @@ def _web_url(value: str) -> str:
         raise wrong from None
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname or not port_is_fine:
         raise wrong
-    if re.search(r"[\s\"<>\\^`{|}]", value) or parts.username is not None or parts.password is not None:
+    if re.search(r"[\s\"<>\\^`{|}]", value) or _INVISIBLE.search(value):
+        raise wrong
+    if parts.username is not None or parts.password is not None:
         raise wrong
     return value
 
@@ -61,6 +68,14 @@ def _web_url(value: str) -> str:
 def _printable(value: str) -> str:
     if _CONTROL.search(value):
         raise PydanticCustomError("control_character", "must not hold line breaks or control characters")
+    if _REORDERING.search(value):
+        raise PydanticCustomError("reordering_character", "must not hold characters that change the order of others")
+    return value
+
+
+def _not_reserved(value: str) -> str:
+    if RESERVED.match(value):
+        raise PydanticCustomError("reserved", "must not begin with heliograph- or temporal-sys-: others go by such IDs")
     return value
 
 
@@ -80,9 +95,11 @@ EventId = Annotated[
         min_length=6,
         max_length=120,
         pattern=r"^[A-Za-z0-9._:@-]+$",
-        description="Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice.",
+        description="Yours, unique per business event. It is the Temporal workflow ID; the same one never texts twice. "
+        "Not beginning with `heliograph-` or `temporal-sys-`.",
         examples=["order-shipped:48151623"],
     ),
+    AfterValidator(_not_reserved),
 ]
 Locale = Annotated[
     str,

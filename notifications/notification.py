@@ -17,7 +17,7 @@ from notifications.storm import Storm
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 def _json(content: Any) -> Any:
@@ -190,6 +190,7 @@ class EscalationReason(StrEnum):
     NOT_ACKNOWLEDGED = "not_acknowledged"  # all were tried, and nobody said that he takes care of it
     BUDGET = "budget_exceeded"  # a caller's or a country's, for today
     PUMPING = "pumping"  # so many numbers of one range that an operator must decide
+    ENDPOINT_DISABLED = "endpoint_disabled"  # its caller cannot be told of its end
     RECOVERED = "delivered_late"  # closes the case that one of the others has opened
 
 

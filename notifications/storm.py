@@ -14,7 +14,7 @@ _LETTERS = "BCDFGHJKMNPQRTVWXZ"
 class Storm(BaseModel):
     """How an alert is folded into its group."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     weight: int
     """Of the severity: what weighs more than the alert that opened the window is not folded into it."""

@@ -58,8 +58,13 @@ class KeyRing:
 
     def decrypt_text(self, sealed: str) -> str:
         """Raises DecryptionError."""
-        key_id, _, encoded = sealed.rpartition(":")
-        return self.decrypt(key_id, base64.b64decode(encoded)).decode()
+        encoded = sealed.rpartition(":")[2]
+        return self.decrypt(key_id_of(sealed), base64.b64decode(encoded)).decode()
+
+
+def key_id_of(sealed: str) -> str:
+    """Of a database column: which key it is sealed under."""
+    return sealed.rpartition(":")[0]
 
 
 class KeyedHash:
@@ -111,5 +116,5 @@ class EncryptingCodec(PayloadCodec):
     def _open(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != self.ENCODING:
             return payload
-        key_id = payload.metadata["encryption-key-id"].decode()
+        key_id = payload.metadata["encryption-key-id"].decode(errors="replace")
         return Payload.FromString(self._ring.decrypt(key_id, payload.data))

@@ -13,12 +13,33 @@ import structlog
 from structlog.types import EventDict, Processor
 
 from privacy.masking import scrub
+from privacy.tracebacks import without_what_it_choked_on
 
 _SECRET_FIELDS = frozenset(
-    {"body", "phone", "to", "from_", "code", "otp", "token", "auth_token", "authorization", "password", "secret"}
+    {
+        "body",
+        "text",
+        "summary",
+        "note",
+        "operator_note",
+        "phone",
+        "to",
+        "from_",
+        "code",
+        "otp",
+        "digits",
+        "token",
+        "auth_token",
+        "authorization",
+        "password",
+        "secret",
+        "key",
+        "api_key",
+        "database_url",
+    }
 )
 # Long digit groups in these are ours or Twilio's identifiers; the API refuses event IDs that hold the number.
-_IDENTIFIERS = frozenset({"event_id", "sid", "twilio_request_id", "run_id", "workflow_id", "timestamp"})
+_IDENTIFIERS = frozenset({"event_id", "into", "sid", "twilio_request_id", "run_id", "workflow_id", "timestamp"})
 
 
 def _without_personal_data(_: Any, __: str, event: EventDict) -> EventDict:
@@ -51,7 +72,7 @@ def configure_logs(*, as_json: bool, level: str, quiet: Iterable[str] = ()) -> N
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(without_what_it_choked_on),
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, Response
 from simulator import calls, control, inbound, operators, rest, verify
 from simulator.config import SimulatorConfig
 from simulator.errors import NotFound, TwilioError
+from simulator.guard import Guard
 from simulator.network import Network
 from simulator.store import Store
 from simulator.transport import ExposeTransport
@@ -41,6 +42,7 @@ def create_simulator(config: SimulatorConfig) -> FastAPI:
     for part in (rest, calls, verify, control, inbound, operators):
         app.include_router(part.router)
     app.add_middleware(ExposeTransport)
+    app.add_middleware(Guard)
 
     @app.exception_handler(TwilioError)
     async def twilio_error(_: Request, error: TwilioError) -> Response:

@@ -62,6 +62,8 @@ class Scenario(_Knob):
     callbacks: Callbacks = Callbacks()
     verify_error: int | None = None
     """The error that Verify answers for this number."""
+    verify_code: Annotated[str, Field(pattern=r"^[0-9]{4,10}$")] | None = None
+    """The code that Verify sends next; a random one without it."""
     verify_start: list[Step] = []
     verify_check: list[Step] = []
     """Consumed one by one, by a start or a check each."""

@@ -174,6 +174,8 @@ def _send(request: Request, to: str, channel: str, service: str) -> Verification
     verification = verifications.living(to)
     if verification is None:
         verification = Verification(to, channel, service, config.account_sid)
+        store: Store = request.app.state.store
+        verification.code = store.scenario(to).verify_code or verification.code
         verifications.add(verification)
     if len(verification.sends) >= SENDS:
         raise TwilioError(60203)

@@ -25,6 +25,8 @@ class Action(StrEnum):
     EXPORT = "export consents"
     IMPORT = "import consents"
     RANGE = "range"
+    REDELIVER = "redeliver"
+    ENABLE = "enable endpoint"
 
 
 @dataclass(frozen=True, slots=True)

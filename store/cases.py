@@ -4,11 +4,12 @@ ended badly without anybody being told."""
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from sqlalchemy import and_, func, or_, select, update
 
 from notifications.notification import Leg, NotificationRequest
 from notifications.status import FINAL, DeliveryStatus
-from privacy.encryption import KeyRing
+from privacy.encryption import DecryptionError, KeyRing
 from store.database import Database
 from store.ledger import LegState
 from store.schema import legs, notifications
@@ -16,6 +17,8 @@ from store.schema import legs, notifications
 # Legs of which no request has reached Twilio, or which Twilio has refused.
 _NOT_POSTED = (None, LegState.RELEASED, LegState.REFUSED)
 _BAD_ENDS = (DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED, DeliveryStatus.EXPIRED)
+
+log = structlog.stdlib.get_logger("heliograph.cases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Cases:
     async def due(self, *, quiet_since: datetime, now: datetime, at_most: int) -> list[Case]:
         """Those without news since then, and not looked at since then either; longest unseen first.
 
-        Raises DecryptionError when a key is missing from PAYLOAD_KEYS.
+        One whose key is missing from PAYLOAD_KEYS is left out, so that it does not stand in the way of others.
         """
         query = (
             select(notifications.c.event_id)
@@ -83,8 +86,15 @@ class Cases:
             await connection.execute(
                 update(notifications).where(notifications.c.event_id.in_(event_ids)).values(swept_at=now)
             )
-        found = [await self.of(event_id) for event_id in event_ids]
+        found = [await self._readable(event_id) for event_id in event_ids]
         return [case for case in found if case is not None]
+
+    async def _readable(self, event_id: str) -> Case | None:
+        try:
+            return await self.of(event_id)
+        except DecryptionError as failure:
+            log.error("it cannot be looked after", event_id=event_id, reason=str(failure))
+            return None
 
     async def of(self, event_id: str) -> Case | None:
         """The case of one event, whatever its status. Raises DecryptionError."""

@@ -155,7 +155,7 @@ async def add(
         "wording": record.wording,
         "recorded_by": record.recorded_by,
         "recorded_at": datetime.now(UTC),
-        "sender": record.sender,
+        "sender": record.sender[:40] if record.sender else None,
         "event_id": record.event_id,
     }
     added = await connection.execute(insert_or(connection, consents).values(row).on_conflict_do_nothing())

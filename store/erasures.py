@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.consent import ConsentStatus
 from notifications.status import DeliveryStatus
 from store.database import Database
-from store.schema import consents, erasures, legs, notifications, recipients, timeline
+from store.schema import alerts, consents, erasures, legs, notifications, recipients, timeline
 from store.timeline import Entry, append
 
 
@@ -55,6 +55,11 @@ class Erasures:
                 update(timeline)
                 .where(timeline.c.event_id.in_(mine), timeline.c.detail.contains(masked, autoescape=True))
                 .values(detail=func.replace(timeline.c.detail, masked, "***"))
+            )
+            await connection.execute(
+                update(alerts)
+                .where(alerts.c.event_id.in_(mine), alerts.c.ended_by.contains(masked, autoescape=True))
+                .values(ended_by=func.replace(alerts.c.ended_by, masked, "***"))
             )
             await connection.execute(
                 update(notifications)

@@ -32,6 +32,7 @@ async def open_event(connection: AsyncConnection, ring: KeyRing, request: Notifi
             duplicate_send=False,
             held_until=request.not_before,
             subject_hash=request.subject_hash,
+            reports=request.report_to_caller,
             first_leg=request.first_leg,
             consent_at=request.consent_at,
             accepted_at=request.accepted_at,

@@ -12,7 +12,7 @@ from sqlalchemy.engine import CursorResult
 from notifications.per_name import PerName
 from notifications.status import FINAL, DeliveryStatus
 from store.database import Database
-from store.schema import legs, notifications, recipients, timeline
+from store.schema import alerts, counters, legs, notifications, recipients, timeline, webhooks
 
 AT_ONCE = 500  # rows in one transaction
 _LEAVES_NO_DOUBT = (DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
@@ -34,7 +34,14 @@ class Purge:
     async def numbers(self, keep: PerName, now: datetime) -> int:
         """Drops masked numbers, and what is sealed of those who were alerted."""
         query = select(notifications.c.event_id).where(notifications.c.masked_phone != "", _ended_before(keep, now))
-        return len(await self._on(query, {"masked_phone": "", "consent_at": None}, of_legs={"sealed_recipient": None}))
+        of_legs = {"sealed_recipient": None, "range_hash": None}
+        found = await self._on(query, {"masked_phone": "", "consent_at": None}, of_legs=of_legs)
+        async with self._database.write() as connection:  # who has replied, or pressed a key
+            told_by_phone = alerts.c.ended_by.contains("***", autoescape=True)
+            await connection.execute(
+                update(alerts).where(alerts.c.event_id.in_(found), told_by_phone).values(ended_by=None)
+            )
+        return len(found)
 
     async def stories(self, keep: PerName, now: datetime) -> int:
         """Drops timelines."""
@@ -44,6 +51,7 @@ class Purge:
         found = await self._on(query, {"story_purged_at": now})
         async with self._database.write() as connection:
             await connection.execute(delete(timeline).where(timeline.c.event_id.in_(found)))
+            await connection.execute(delete(webhooks).where(webhooks.c.event_id.in_(found)))
             if keep.largest is not None:  # callbacks of messages that nobody knew
                 old = timeline.c.at < now - timedelta(days=keep.largest)
                 await connection.execute(delete(timeline).where(timeline.c.event_id == "", old))
@@ -63,6 +71,11 @@ class Purge:
                 delete(recipients).where(recipients.c.created_at < before, ~of_event, ~of_leg)
             )
             return gone.rowcount
+
+    async def counters(self, now: datetime) -> None:
+        """Drops what was counted in windows that are over."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(counters).where(counters.c.ends_at < now - timedelta(hours=1)))
 
     async def to_redact(self, before: datetime) -> list[str]:
         """SIDs of messages that have ended before then and whose copy at Twilio still has its body."""

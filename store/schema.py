@@ -16,10 +16,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0005"
+HEAD = "0006"
 
 metadata = MetaData()
 
@@ -64,6 +65,7 @@ notifications = Table(
     Column("subject_hash", String(64)),
     Column("first_leg", Integer, nullable=False, default=1),  # of the step that status and SID tell of
     Column("story_purged_at", UtcDateTime),
+    Column("reports", Boolean, nullable=False, default=False, server_default=false()),  # its caller is told of its end
     Index("notifications_by_recipient", "recipient_hash", "accepted_at"),
     Index("notifications_by_status", "status", "updated_at"),
     Index("notifications_by_subject", "subject_hash", "status"),
@@ -185,6 +187,33 @@ erasures = Table(
     Column("by", String(40), nullable=False),
     Column("finished_at", UtcDateTime),
     Index("erasures_by_recipient", "recipient_hash", "at"),
+)
+
+# What callers are told: written with the status that it tells of, kept until it was taken.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(160), primary_key=True),
+    Column("event_id", String(120), nullable=False),
+    Column("caller", String(40), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("answer", String(200)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("webhooks_by_event", "event_id"),
+    Index("webhooks_by_caller", "caller", "created_at"),
+    Index("webhooks_by_state", "state", "updated_at"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("caller", String(40), primary_key=True),
+    Column("taken_at", UtcDateTime),
+    Column("disabled_at", UtcDateTime),
+    Column("disabled_url_hash", String(64)),
 )
 
 # Ranges of numbers that so many were texted of in so short a time that it looks like pumping.

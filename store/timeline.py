@@ -1,6 +1,6 @@
 """The story of every notification, entry by entry, and the status that it adds up to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,9 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import CarrierReport
+from notifications.report import Report
 from notifications.status import REPEATED, DeliveryStatus, advance, why_no_news
+from store import outbox
 from store.changes import count_change
 from store.counted import after_commit
 from store.database import Database
@@ -61,6 +63,11 @@ class Recorded:
     leg: int = 1
     second_sid: bool = False
     """Another message already stands for this leg: the recipient may have been texted twice."""
+    worn_out: bool = False
+    """It has come so often that it is not written down any more: somebody replays it."""
+
+
+MOST_REPEATS = 20  # of what one message's callbacks say and does not count; Twilio itself tries five times
 
 
 class Timeline:
@@ -71,12 +78,11 @@ class Timeline:
 
     async def record(self, event_id: str) -> Record | None:
         async with self._database.read() as connection:
-            return await _record(connection, event_id)
+            return await record_of(connection, event_id)
 
     async def story(self, event_id: str) -> list[Entry]:
         async with self._database.read() as connection:
-            query = select(timeline).where(timeline.c.event_id == event_id).order_by(timeline.c.id)
-            return [_entry(row) for row in await connection.execute(query)]
+            return await timeline_of(connection, event_id)
 
     async def event_of(self, sid: str) -> str | None:
         """The event that a message belongs to, by the ledger or by any callback that named both."""
@@ -96,6 +102,9 @@ class Timeline:
         """
         async with self._database.write() as connection:
             leg = report.leg
+            if await _repeats(connection, event_id, entry) >= MOST_REPEATS:
+                after_commit(connection, metrics.DUPLICATES.labels(guard="callback").inc)
+                return Recorded(event_id=event_id, counted=False, worn_out=True)
             if event_id is None:
                 owner = await self._owner(connection, report.sid)
                 if owner is None:
@@ -167,6 +176,19 @@ class Timeline:
         await connection.execute(update(legs).where(*mine).values(learnt))
 
 
+async def _repeats(connection: AsyncConnection, event_id: str | None, entry: Entry) -> int:
+    """How often a message's callbacks have said this without counting."""
+    query = select(func.count()).where(
+        timeline.c.sid == entry.sid,
+        timeline.c.what == entry.what,
+        timeline.c.carrier_status == entry.carrier_status,
+        timeline.c.counted.is_(False),
+    )
+    if event_id is not None:
+        query = query.where(timeline.c.event_id == event_id)
+    return int((await connection.execute(query)).scalar() or 0)
+
+
 async def _range(connection: AsyncConnection, event_id: str) -> tuple[int, int]:
     """The first and the last leg of the step that the event is at."""
     first = select(notifications.c.first_leg).where(notifications.c.event_id == event_id)
@@ -221,12 +243,7 @@ async def advance_status(
 
     `why` is what it is counted under: the timeline entry that tells of it, or our rule that forbids the text.
     """
-    n = notifications.c
-    query = (
-        select(n.event_id, n.kind, n.country, n.status, n.sid, n.held_until)
-        .where(n.event_id == event_id)
-        .with_for_update()
-    )
+    query = select(*_STANDING).where(notifications.c.event_id == event_id).with_for_update()
     row = (await connection.execute(query)).first()
     if row is None:
         return False
@@ -240,13 +257,44 @@ async def advance_status(
     if changes:
         changes["updated_at"] = datetime.now(UTC)
         await connection.execute(update(notifications).where(notifications.c.event_id == event_id).values(changes))
+    if row.reports and reported.final and "status" in changes:
+        _, leg = await _range(connection, event_id)
+        report = Report(event_id, row.kind, leg, reported, sid or row.sid, error_code, row.escalated is not None)
+        await outbox.add(connection, report, row.caller)  # with its status or not at all: callers hear of every end
     return "status" in changes
 
 
-async def _record(connection: AsyncConnection, event_id: str) -> Record | None:
-    row = (await connection.execute(select(notifications).where(notifications.c.event_id == event_id))).first()
-    if row is None:
-        return None
+_STANDING = (
+    notifications.c.event_id,
+    notifications.c.status,
+    notifications.c.sid,
+    notifications.c.kind,
+    notifications.c.country,
+    notifications.c.held_until,
+    notifications.c.caller,
+    notifications.c.escalated,
+    notifications.c.reports,
+)
+
+
+async def timeline_of(connection: AsyncConnection, event_id: str) -> list[Entry]:
+    """The entries of an event, in the order in which they were written."""
+    query = select(timeline).where(timeline.c.event_id == event_id).order_by(timeline.c.id)
+    return [_entry(row) for row in await connection.execute(query)]
+
+
+async def record_of(connection: AsyncConnection, event_id: str) -> Record | None:
+    """What is known of an event; None when SQL does not know it."""
+    found = await connection.execute(select(notifications).where(notifications.c.event_id == event_id))
+    return next(iter(records(found)), None)
+
+
+def records(rows: Iterable[Row[Any]]) -> list[Record]:
+    """From rows of `notifications`."""
+    return [_record(row) for row in rows]
+
+
+def _record(row: Row[Any]) -> Record:
     return Record(
         event_id=row.event_id,
         kind=row.kind,

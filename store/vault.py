@@ -1,6 +1,7 @@
 """The recipients' keys, and what they seal. To forget a recipient is to delete his row here."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.confidential import Confidential
 from notifications.notification import Leg, Message, NotificationRequest, Recipient
 from notifications.storm import Storm
-from privacy.encryption import KeyRing
+from privacy.encryption import DecryptionError, KeyRing
 from privacy.sealing import RecipientKey, Token, seal_without_recipient, token, tokens
 from store.database import Database, insert_or
 from store.schema import recipients
@@ -108,15 +109,25 @@ class Vault:
                     opened.append(None)
         return opened
 
-    async def open_within(self, text: str) -> str:
-        """A text with every sealed one in it opened that can be; what was erased stays sealed."""
+    async def clear(self, text: str) -> tuple[str, int]:
+        """A JSON text with every sealed one in it opened that can be, and how many were erased: in the place of these
+        stands that they are. What was tampered with, or sealed under a key that is not here, stays. Raises
+        SQLAlchemyError."""
+        erased = 0
+        found = tokens(text)
+        if not found:
+            return text, erased
         async with self._database.read() as connection:
-            for written, one in tokens(text).items():
+            for written, one in found.items():
                 try:
-                    text = text.replace(written, await self._open_token(connection, one))
+                    clear = await self._open_token(connection, one)
                 except Erased:
+                    erased += 1
+                    clear = f"erased: the recipient was forgotten (key {one.key_id})"
+                except DecryptionError:
                     continue
-        return text
+                text = text.replace(written, json.dumps(clear, ensure_ascii=False)[1:-1])
+        return text, erased
 
     async def _open(self, connection: AsyncConnection, text: str) -> str:
         one = token(text)

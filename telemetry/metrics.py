@@ -61,7 +61,9 @@ FORGED = Counter(
 )
 SECOND_SIDS = Counter("heliograph_second_messages", "Callbacks of a second message for one leg")
 
-WEBHOOKS = Counter("heliograph_webhooks", "Webhooks posted, by whether they were taken", ["audience", "result"])
+WEBHOOKS = Counter(
+    "heliograph_webhooks", "Webhooks posted, by whether they were taken", ["audience", "caller", "result"]
+)
 SWEPT = Counter("heliograph_swept", "What the reconciliation looked into, by what came of it", ["result"])
 SWEPT_AT = Gauge("heliograph_last_sweep_timestamp_seconds", "When this worker last finished a reconciliation")
 
@@ -110,9 +112,13 @@ def start_at_zero() -> None:
             FORGED.labels(route=route, signature=signature)
     for result in ("settled", "restarted", "told", "waits", "unanswered"):
         SWEPT.labels(result=result)
-    for audience in ("operators", "caller"):
-        for result in ("taken", "not_taken"):
-            WEBHOOKS.labels(audience=audience, result=result)
+    for result in ("taken", "not_taken"):
+        WEBHOOKS.labels(audience="operators", caller="", result=result)
+
+
+def count_webhook(audience: str, caller: str, result: str) -> None:
+    """`caller` is empty where operators are told."""
+    WEBHOOKS.labels(audience=audience, caller=caller, result=result).inc()
 
 
 def code_label(code: int | None) -> str:

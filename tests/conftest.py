@@ -30,9 +30,10 @@ LEAPING = (
 )
 
 # The same examples every time: a run that finds something new is worth having, but not in the middle of another change.
-# EXPLORE=1 make test looks further.
+# EXPLORE=1 make test looks further, make fuzz much further.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("default" if os.environ.get("EXPLORE") else "same")
+hypothesis.settings.register_profile("far", deadline=None, max_examples=3_000)
+hypothesis.settings.load_profile({"": "same", "far": "far"}.get(os.environ.get("EXPLORE", ""), "default"))
 
 for _name in [
     name

@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "engine": {"privacy", "settings", "telemetry"},
     "bootstrap": {"engine", "settings", "store", "workflows"},
     "bulk": {"client", "settings"},
-    "client": {"settings", "terminal"},
+    "client": {"privacy", "settings", "terminal"},
     "consents": {"client", "settings"},
+    "questions": {"client", "settings", "terminal"},
     "worker": {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "telemetry",
         "workflows",
     },
-    "doctor": {"bootstrap", "carrier", "engine", "settings", "store", "workflows"},
+    "doctor": {"bootstrap", "carrier", "engine", "privacy", "settings", "store", "workflows"},
 }
 # fmt: on
 

@@ -107,6 +107,8 @@ def test_production_refuses_what_is_not_safe(change: dict[str, Any], line: str) 
         ("port", "99999"),
         ("api_keys", "shop"),
         ("api_keys", "sh op=key"),
+        ("codec_keys", "ada=too-short"),
+        ("codec_url", "codec.example.com"),
         ("payload_keys", "k1:AAAA"),
         ("payload_keys", f"k1:{KEY},k1:{KEY}"),
         ("pii_hash_key", "short"),
@@ -242,7 +244,7 @@ def test_the_example_is_a_valid_env_file(tmp_path: Path) -> None:
     assert load_settings(_env_file=ROOT / ".env.example", data_dir=tmp_path).environment == "development"
 
 
-@pytest.mark.parametrize("command", ["api", "worker", "bootstrap", "doctor", "dev"])
+@pytest.mark.parametrize("command", ["api", "worker", "codec", "bootstrap", "rekey", "doctor", "dev"])
 def test_every_process_stops_at_wrong_settings(command: str, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "PORT": "0", "TWILIO_AUTH_TOKEN": "a-secret"}
     ended = subprocess.run(

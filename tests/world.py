@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
@@ -235,18 +236,23 @@ async def another(world: World, data: Path, **overrides: Any) -> AsyncIterator[W
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[None]:
     """The API, listening on its port."""
-    api = server(settings)
-    task = asyncio.create_task(api._serve())
+    async with listening(server(settings)):
+        yield
+
+
+@asynccontextmanager
+async def listening(http: uvicorn.Server) -> AsyncIterator[None]:
+    task = asyncio.create_task(http._serve())
     for _ in range(500):
-        if api.started:
+        if http.started:
             break
         await asyncio.sleep(0.02)
     else:
-        raise AssertionError("the API did not start")
+        raise AssertionError("the server did not start")
     try:
         yield
     finally:
-        api.should_exit = True
+        http.should_exit = True
         await task
 
 

@@ -5,7 +5,14 @@ from notifications.status import DeliveryStatus
 
 
 def details(
-    status: DeliveryStatus, says: str, recipient: Recipient, sid: str | None, error_code: int | None, *, escalated: bool
+    event_id: str,
+    status: DeliveryStatus,
+    says: str,
+    recipient: Recipient,
+    sid: str | None,
+    error_code: int | None,
+    *,
+    escalated: bool,
 ) -> str:
     """Where it stands, in words."""
     lines = [f"**{status.value}** – {says}", "", f"- to {recipient.masked}"]
@@ -15,4 +22,5 @@ def details(
         lines.append(f"- Twilio error [{error_code}](https://www.twilio.com/docs/api/errors/{error_code})")
     if escalated:
         lines.append("- escalated to operators")
+    lines.append(f"- all of it: `heliograph trace {event_id}`")
     return "\n".join(lines)

@@ -28,6 +28,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from notifications.notification import CarrierReport, EscalationReason, Notice, NotificationRequest, Outcome
 from notifications.operator_text import OperatorText
 from workflows import names, search_attributes
+from workflows.caller_webhook import CallerWebhook
 from workflows.notification import Notification
 from workflows.operator_notice import OperatorNotice
 
@@ -154,6 +155,20 @@ class Dispatch:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=TypedSearchAttributes(_last_of_each(attributes)),
                 static_summary=OperatorText(f"{notice.reason.value}: {request.event_id}"),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    async def send_webhook(self, webhook_id: str, caller: str) -> bool:
+        """Has a webhook to a caller sent; False when it is being sent."""
+        try:
+            await self.client.start_workflow(
+                CallerWebhook.run,
+                args=[webhook_id, caller],
+                id=f"webhook/{webhook_id}",  # no event ID holds a slash
+                task_queue=names.TASK_QUEUE,
+                static_summary=OperatorText(f"webhook to {caller}"),
             )
         except WorkflowAlreadyStartedError:
             return False

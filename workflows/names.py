@@ -1,12 +1,15 @@
 """What is called how in Temporal: the API, the worker and operators all use these words."""
 
 TASK_QUEUE = "heliograph"  # workflows and everything but sends
+WEBHOOK_QUEUE = "heliograph-webhooks"  # callers' endpoints, so that slow ones hold up nothing else
 SEND_QUEUE = "heliograph-send"  # sends alone, so that the account's rate can be set on the queue
 
 DELIVER = "deliver"
 ASK_CARRIER = "ask-carrier"
 TELL_OPERATORS = "tell-operators"
 REPORT_TO_CALLER = "report-to-caller"
+POST_WEBHOOK = "post-webhook"
+GIVE_UP_WEBHOOK = "give-up-webhook"
 RECONCILE = "reconcile"
 PURGE = "purge"
 TURN_TO = "turn-to-step"
@@ -35,4 +38,5 @@ HELD = "Held"  # quiet hours at the recipient's; retried when they end
 STALE = "Stale"  # too late to be worth sending; it was not sent
 OUTCOME_UNKNOWN = "OutcomeUnknown"  # it may have been sent
 NOT_ACCEPTED = "NotAccepted"  # 429 or no connection; retried
+ENDPOINT_GONE = "EndpointGone"  # of `post-webhook`: 410; nothing is sent there any more
 SERVER_ERROR = "ServerError"  # 5xx; retried, after a look-up

@@ -21,8 +21,10 @@ with workflow.unsafe.imports_passed_through():
         Role,
         Step,
     )
+    from notifications.operator_text import OperatorText
     from notifications.plan import Channel
     from notifications.policy import Rung
+    from notifications.report import OVERDUE
     from notifications.status import DeliveryStatus
     from workflows import names, outside, search_attributes
     from workflows.text import Text, wait
@@ -44,13 +46,21 @@ class Notification(Text):
         self._released = False  # from here on it may be at Twilio
         self._acknowledged_by: str | None = None
         self._called_off = False  # no further steps
+        self._overdue = False  # it has no end, and its time is over
+        self._told: str | None = None  # what its caller was told last
 
     @workflow.run
     async def run(self, request: NotificationRequest) -> Outcome:
         course = asyncio.create_task(self._course())
-        await workflow.wait_condition(lambda: course.done() or self._next is not None)
-        if course.done():
-            course.result()
+        reporting = asyncio.create_task(self._keep_caller_told()) if request.report_to_caller else None
+        await workflow.wait_condition(lambda: course.done() or self._next is not None or _broken([reporting]))
+        for task in (course, reporting):
+            if task is not None and task.done():
+                task.result()  # a bug fails the workflow task here, and a mended worker carries on from it
+        if reporting is not None:
+            await workflow.wait_condition(lambda: self._news is None or _broken([reporting]))
+            if reporting.done():
+                reporting.result()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._next is not None:
             workflow.continue_as_new(self._next, search_attributes=search_attributes.at_start(self._next))
@@ -63,13 +73,25 @@ class Notification(Text):
         await self._hold()
         if not self._status.final:
             await self._follow()
-        if self._request.report_to_caller:
-            await outside.report_to_caller(self._outcome())
         if self._request.acknowledge_within is not None:
             await self._climb(began + self._request.acknowledge_within)
         if dropping is not None:
             await dropping
         await self._go_on()
+
+    async def _keep_caller_told(self) -> None:
+        """Of each end at once: what nobody can tell, or is overdue, may still turn out."""
+        while True:
+            await workflow.wait_condition(lambda: self._news is not None)
+            news = self._news
+            await outside.report_to_caller(self._outcome())
+            self._told = news
+
+    @property
+    def _news(self) -> str | None:
+        """What its caller has not been told of yet."""
+        news = self._status.value if self._settled else OVERDUE if self._overdue else None
+        return news if news != self._told else None
 
     async def _settle_in(self) -> None:
         """What comes before the first text of an incident, and before each further step."""
@@ -131,6 +153,7 @@ class Notification(Text):
         if self._request.acknowledge_within is not None:
             return  # the ladder is climbed
         if self._status not in (DeliveryStatus.DELIVERED, DeliveryStatus.SUPPRESSED):
+            self._overdue = not self._settled
             await self._escalate(reason_for(self._status, self._sid))
             await self._listen_on()
 
@@ -254,7 +277,9 @@ class Notification(Text):
         climbing = asyncio.create_task(rung)
         at_most = self._until_next_step() if patience is None else patience
         with suppress(TimeoutError):
-            await workflow.wait_condition(lambda: climbing.done() or over(), timeout=at_most)
+            await workflow.wait_condition(
+                lambda: climbing.done() or over(), timeout=at_most, timeout_summary=OperatorText("operators are told")
+            )
         if not climbing.done():
             climbing.cancel()
 
@@ -288,5 +313,5 @@ class Notification(Text):
         await outside.tell_operators(notice, rung)
 
 
-def _broken(tasks: Iterable[asyncio.Task[None]]) -> bool:
-    return any(task.done() and task.exception() is not None for task in tasks)
+def _broken(tasks: Iterable[asyncio.Task[None] | None]) -> bool:
+    return any(task is not None and task.done() and task.exception() is not None for task in tasks)

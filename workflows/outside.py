@@ -87,31 +87,24 @@ async def tell_operators(notice: Notice, rung: Rung) -> None:
         if is_cancelled_exception(failure):
             raise
         workflow.logger.error("operators could not be told", extra={"reason": notice.reason.value})
-        _count_given_up("operators")
+        _count_never_told()
+
+
+def _count_never_told() -> None:
+    """Counted by the SDK, which counts nothing in a replay; it adds `_total`."""
+    counter = workflow.metric_meter().create_counter("heliograph_operators_never_told", "Notices that were never taken")
+    counter.add(1)
 
 
 async def report_to_caller(outcome: Outcome) -> None:
-    """Returns also when he could not be told; the log says so."""
-    try:
-        await workflow.execute_activity(
-            names.REPORT_TO_CALLER,
-            outcome,
-            summary=OperatorText("webhook to the caller"),
-            start_to_close_timeout=BRIEF,
-            schedule_to_close_timeout=timedelta(days=1),
-            retry_policy=WEBHOOK_RETRY,
-        )
-    except ActivityError as failure:
-        if is_cancelled_exception(failure):
-            raise
-        workflow.logger.error("the caller could not be told")
-        _count_given_up("caller")
-
-
-def _count_given_up(audience: str) -> None:
-    """Counted by the SDK, which counts nothing in a replay; it adds `_total`."""
-    counter = workflow.metric_meter().create_counter("heliograph_webhooks_given_up", "Webhooks that were never taken")
-    counter.add(1, {"audience": audience})
+    """Has the caller told, by a workflow of its own."""
+    await workflow.execute_activity(
+        names.REPORT_TO_CALLER,
+        outcome,
+        summary=OperatorText("the caller is told"),
+        start_to_close_timeout=BRIEF,
+        retry_policy=DATABASE_RETRY,
+    )
 
 
 async def turn_to(request: NotificationRequest) -> None:

@@ -7,6 +7,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from notifications.notification import Swept
+    from notifications.operator_text import OperatorText
     from workflows import names
 
 # A sweep has a budget of its own and ends long before; a worker that dies in it is noticed by its heartbeat.
@@ -23,6 +24,7 @@ class Reconciliation:
         swept: Swept = await workflow.execute_activity(
             names.RECONCILE,
             result_type=Swept,
+            summary=OperatorText("what has had no news"),
             start_to_close_timeout=SWEEP_TAKES_AT_MOST,
             heartbeat_timeout=SWEEP_HEARTBEAT,
             retry_policy=RetryPolicy(maximum_attempts=2),

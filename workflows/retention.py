@@ -7,6 +7,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from notifications.notification import Purged
+    from notifications.operator_text import OperatorText
     from workflows import names
 
 EVERY = timedelta(hours=1)
@@ -23,6 +24,7 @@ class Retention:
         purged: Purged = await workflow.execute_activity(
             names.PURGE,
             result_type=Purged,
+            summary=OperatorText("what is kept too long"),
             start_to_close_timeout=PURGE_TAKES_AT_MOST,
             heartbeat_timeout=PURGE_HEARTBEAT,
             retry_policy=RetryPolicy(maximum_attempts=2),

@@ -141,8 +141,15 @@ class Text:
         self._show(says)
 
     def _show(self, says: str) -> None:
+        request = self._request
         shown = details(
-            self._status, says, self._request.recipient, self._sid, self._error_code, escalated=self._escalated
+            request.event_id,
+            self._status,
+            says,
+            request.recipient,
+            self._sid,
+            self._error_code,
+            escalated=self._escalated,
         )
         workflow.set_current_details(shown)
 

@@ -164,3 +164,14 @@ async def test_a_file_is_sent_and_told_of_by_line(
     path = written(tmp_path, "\n".join(["eventId,phone,orderId,consentAt", *rows[:5]]))
     assert await bulk.send(world.settings, Console(width=200), path, "order-shipped", KEY, False) == 0
     assert "5 events: 5 repeated" in capsys.readouterr().out
+
+
+async def test_an_event_id_that_holds_the_number_is_not_printed(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = world.event()
+    path = written(tmp_path, f"eventId,phone,orderId,consentAt\nx-{event['phone'][1:]},{event['phone']},1,now")
+    assert await bulk.send(world.settings, Console(width=200), path, "order-shipped", KEY, False) == 1
+    out = capsys.readouterr().out
+    assert "(holds the number)" in out
+    assert event["phone"][1:] not in out

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = ("bootstrap", "api", "worker")
+OURS = ("bootstrap", "api", "worker", "codec")
 ONE_SHOT = {"temporal-schema", "temporal-namespace", "bootstrap"}
 LONG_RUNNING = sorted(SERVICES.keys() - ONE_SHOT)
 
@@ -40,6 +40,7 @@ ENTERED = {
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
     "TWILIO_AUTH_TOKEN": "0" * 32,
     "TWILIO_FROM_NUMBER": "+15005550006",
+    "CODEC_KEYS": "ada=" + "ef" * 16,
     "POSTGRES_PASSWORD": "cd" * 16,
     "PAYLOAD_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
     "PII_HASH_KEY": base64.b64encode(bytes(32)).decode(),
@@ -134,7 +135,7 @@ def test_compose_does_not_start_without(name: str) -> None:
 
 def test_defaults_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of("api", ENTERED, monkeypatch)
-    decided = {"environment", "host", "log_format", "metrics_port", "database_url", "temporal_address"}
+    decided = {"environment", "host", "log_format", "metrics_port", "database_url", "temporal_address", "codec_url"}
     entered = {name.lower() for name in ENTERED}
     for name in Settings.model_fields.keys() - decided - entered:
         assert getattr(settings, name) == default(name), name
@@ -154,6 +155,8 @@ def test_ports_are_those_of_the_settings() -> None:
     published = interpolated({name: service.get("ports", []) for name, service in SERVICES.items()}, ENTERED)
     assert published["api"] == [f"127.0.0.1:{default('port')}:{default('port')}"]
     assert published["temporal-ui"] == [f"127.0.0.1:{default('temporal_ui_port')}:8080"]
+    assert published["codec"] == [f"127.0.0.1:{default('codec_port')}:{default('codec_port')}"]
+    assert f"127.0.0.1:{default('codec_port')}/healthz" in " ".join(SERVICES["codec"]["healthcheck"]["test"])
     assert f"127.0.0.1:{default('port')}/readyz" in " ".join(SERVICES["api"]["healthcheck"]["test"])
 
 
@@ -212,7 +215,7 @@ def test_the_order_of_starting() -> None:
         for target, how in service.get("depends_on", {}).items():
             wanted = "service_completed_successfully" if target in ONE_SHOT else "service_healthy"
             assert how == {"condition": wanted}
-    for name in ("api", "worker"):
+    for name in ("api", "worker", "codec"):
         assert "bootstrap" in SERVICES[name]["depends_on"]
 
 
@@ -230,6 +233,16 @@ def test_the_ui_cannot_send_a_second_text() -> None:
     environment = SERVICES["temporal-ui"]["environment"]
     for action in ("WORKFLOW_RESET", "BATCH_ACTIONS", "START_WORKFLOW"):
         assert environment[f"TEMPORAL_{action}_DISABLED"] == "true"
+
+
+def test_the_ui_asks_the_codec_server_and_sends_the_log_in_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entered in (ENTERED, ENTERED | {"CODEC_URL": "https://codec.example.com"}):
+        settings = settings_of("codec", entered, monkeypatch)
+        assert settings.codec_problems() == []
+        environment = interpolated(SERVICES["temporal-ui"]["environment"], entered)
+        assert environment["TEMPORAL_CODEC_ENDPOINT"] == settings.codec_base_url
+        assert environment["TEMPORAL_CODEC_INCLUDE_CREDENTIALS"] == "true"
+        assert environment["TEMPORAL_CODEC_DEFAULT_ERROR_LINK"] == f"{settings.codec_base_url}/login"
 
 
 def test_temporal_is_set_up_for_production() -> None:

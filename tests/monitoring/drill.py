@@ -25,7 +25,7 @@ from twilio.request_validator import RequestValidator
 
 from devstack.processes import free_ports
 from devstack.stack import Ports, Stack
-from settings import SIMULATOR_AUTH_TOKEN
+from settings import SIMULATOR_AUTH_TOKEN, SIMULATOR_WEBHOOK_SECRET
 from tests.chaos.databases import Postgres
 from tests.monitoring.tools import RULES, Prometheus, rules
 from tests.stack.test_whole import Whole
@@ -198,6 +198,16 @@ async def _webhooks(drilled: Drilled) -> AsyncIterator[None]:
         await drilled.until(event["eventId"], lambda story: story.get("escalated") == "refused", PATIENCE)
 
 
+@fault("HeliographEndpointDisabled")
+async def _endpoint_gone(drilled: Drilled) -> AsyncIterator[None]:
+    """A caller's endpoint answers 410."""
+    await asyncio.sleep(3)
+    await drilled.simulator("/simulator/operators", failNext=1, status=410)
+    await drilled.post_some(1)
+    yield
+    (await drilled.http.post("/api/webhooks/endpoints/shop/enable")).raise_for_status()
+
+
 @fault("HeliographNobodyAcknowledges")
 async def _nobody(drilled: Drilled) -> AsyncIterator[None]:
     """A critical incident is texted to somebody who does not answer."""
@@ -321,6 +331,8 @@ async def running(folder: Path) -> AsyncIterator[tuple[Drilled, Prometheus]]:
             "METRICS_PORT": str(port),
             "DATABASE_URL": str(database.url),
             "TWILIO_READ_TIMEOUT_SECONDS": "15",
+            "EVENTS_WEBHOOK_URL": f"{stack.simulator_url}/operators/webhook",
+            "EVENTS_WEBHOOK_SECRET": SIMULATOR_WEBHOOK_SECRET,
             "RECONCILE_EVERY_SECONDS": "5",
             "RECONCILE_AFTER_SECONDS": "30",
             "CALLER_RATE_PER_SECOND": "40",

@@ -274,7 +274,7 @@ async def test_what_the_sweep_settles_counts(world: World, counts: Counts) -> No
     assert metrics.SWEPT_AT._value.get() > (datetime.now(UTC) - timedelta(minutes=1)).timestamp()
 
 
-async def test_a_webhook_that_is_never_taken_is_given_up_and_counted_by_the_sdk(world: World, tmp_path: Path) -> None:
+async def test_operators_who_cannot_be_told_are_counted_by_the_sdk(world: World, tmp_path: Path) -> None:
     sdk = SdkMetrics.start()
     settings = world.settings.model_copy(
         update={
@@ -293,7 +293,7 @@ async def test_a_webhook_that_is_never_taken_is_given_up_and_counted_by_the_sdk(
         await other.until(event["eventId"], "failed")
         await other.outcome(event)
         told = (await Exposition(sdk.url).text()).decode()
-    assert re.search(r'heliograph_webhooks_given_up_total\{audience="operators".*\} 1\n', told)
+    assert re.search(r"heliograph_operators_never_told_total\{.*\} 1\n", told)
     assert "heliograph_sends_total" in told
 
 

@@ -190,6 +190,19 @@ CASES = (
         },
     ),
     Case(
+        "HeliographWebhooksNotTaken",
+        {
+            'heliograph_webhooks_total{audience="caller",caller="shop",result="not_taken"}': "0+1x60",
+            'heliograph_webhooks_total{audience="caller",caller="other",result="taken"}': "0+1x60",
+        },
+        {'heliograph_webhooks_total{audience="caller",caller="shop",result="given_up"}': "0+1x60"},
+    ),
+    Case(
+        "HeliographEndpointDisabled",
+        {'heliograph_escalated_total{kind="order-shipped",reason="endpoint_disabled"}': "0x30 1x60"},
+        {'heliograph_escalated_total{kind="order-shipped",reason="refused"}': "0x30 1x60"},
+    ),
+    Case(
         "HeliographPumping",
         {'heliograph_held_total{kind="order-shipped",reason="pumping"}': "0x30 1x60"},
         {'heliograph_held_total{kind="order-shipped",reason="quiet_hours"}': "0+10x60"},

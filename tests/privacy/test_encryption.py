@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 
 from engine import data_converter
 from notifications.operator_text import OperatorText
@@ -56,6 +58,18 @@ async def test_temporal_gets_nothing_in_clear() -> None:
     assert payload.metadata["encoding"] == b"binary/encrypted"
     assert b"8675310" not in payload.SerializeToString()
     assert await converter.decode([payload]) == [{"phone": "+15558675310"}]
+
+
+async def test_a_failure_gives_nothing_away() -> None:
+    converter, failure = data_converter(KeyRing(NEW)), Failure()
+    error = ApplicationError("no luck with +15558675310", {"to": "+15558675310"}, type="Refused")
+    error.__cause__ = ValueError("+15558675310 is engaged")
+    await converter.encode_failure(error, failure)
+    assert b"8675310" not in failure.SerializeToString()
+    assert failure.application_failure_info.type == "Refused"
+    told = await converter.decode_failure(failure)
+    assert "no luck with +15558675310" in str(told)
+    assert "engaged" in str(told.__cause__)
 
 
 async def test_only_what_was_written_for_operators_stays_readable() -> None:

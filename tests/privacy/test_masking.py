@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,3 +49,27 @@ def test_message_sids_stay_readable(sid: str) -> None:
 def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
     assert scrub(scrub(text)) == scrub(text)
     assert not re.search(r"\+[0-9]{9,15}", scrub(text))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["(555) 867-5310", "555-867-5310", "555.867.5310", "555 867 5310", "555/867-5310", "0151 1234-5310", "41 23 53 10"],
+)
+def test_a_number_in_groups_does_not_survive(written: str) -> None:
+    assert scrub(f"call {written}, please") == "call ***5310, please"
+
+
+@pytest.mark.parametrize("written", ["8675310", "86753109", "867-5310"])
+def test_nor_does_one_without_its_area(written: str) -> None:
+    assert written not in scrub(f"call {written}, please")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "until 2026-11-24 08:00 UTC", "2026-11-24T08:00:12.123456+00:00", "127.0.0.1:7233", "192.168.100.200",
+        "took 12.3456789 s", "superseded by order-shipped:48151623", "Twilio error 30005", "1.35.0", "HTTP 503",
+    ],
+)  # fmt: skip
+def test_dates_addresses_and_event_ids_stay_readable(text: str) -> None:
+    assert scrub(text) == text

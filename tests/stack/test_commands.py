@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ def ports_environment(ports: Ports) -> dict[str, str]:
         "TEMPORAL_UI_PORT": str(ports.ui),
         "TEMPORAL_UI_URL": f"http://127.0.0.1:{ports.ui}",
         "SIMULATOR_PORT": str(ports.simulator),
+        "CODEC_PORT": str(ports.codec),
         "COLUMNS": "160",
     }
 
@@ -65,6 +67,10 @@ def test_make_up_runs_until_ctrl_c_and_finds_its_data_again(tmp_path: Path) -> N
         assert (sent.returncode, json.loads(sent.stdout)["status"]) == (0, "sent")
         repeated = run(tmp_path, environment, "bootstrap")
         assert (repeated.returncode, "all 10 are there" in repeated.stdout) == (0, True)
+        assert answers(f"http://127.0.0.1:{environment['CODEC_PORT']}/healthz")
+        assert re.search(r"log in at http://127\.0\.0\.1:\d+/login, key [0-9a-f]{32}", process.tail(30))
+        rekeyed = run(tmp_path, environment, "rekey")
+        assert (rekeyed.returncode, "2 sealed texts: 0 are now under development" in rekeyed.stdout) == (0, True)
         healthy = run(tmp_path, environment, "doctor")
         assert healthy.returncode == 0, healthy.stdout
         for options, code in (((), 1), (("--force",), 0)):

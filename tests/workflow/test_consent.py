@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from settings import SIMULATOR_AUTH_TOKEN, SIMULATOR_FROM_NUMBER
+from settings import SIMULATOR_ACCOUNT_SID, SIMULATOR_AUTH_TOKEN, SIMULATOR_FROM_NUMBER
 from tests.workflow.test_incidents import alert, texts
 from tests.workflow.test_incidents import post as post_alert
 from tests.workflow.test_reminders import appointment
@@ -38,7 +38,14 @@ async def why_suppressed(world: World, event: dict[str, Any]) -> str:
 
 async def inbound(world: World, phone: str, body: str, sid: str, **more: str) -> str:
     """A message that comes in, signed as Twilio signs it."""
-    form = {"MessageSid": sid, "From": phone, "To": SIMULATOR_FROM_NUMBER, "Body": body, **more}
+    form = {
+        "AccountSid": SIMULATOR_ACCOUNT_SID,
+        "MessageSid": sid,
+        "From": phone,
+        "To": SIMULATOR_FROM_NUMBER,
+        "Body": body,
+        **more,
+    }
     url = f"http://127.0.0.1:{world.settings.port}/twilio/inbound"
     signature = RequestValidator(SIMULATOR_AUTH_TOKEN).compute_signature(url, form)
     answer = await world.http.post("/twilio/inbound", data=form, headers={"X-Twilio-Signature": signature})

@@ -325,3 +325,29 @@ async def test_the_text_of_what_is_not_kept_cannot_be_sent_again(world: World) -
     await purge(world)
     answer = await world.http.post(f"/api/notifications/{event['eventId']}/resend", json={"reason": "he asks for it"})
     assert (answer.status_code, answer.json()["error"]) == (409, "not_kept")
+
+
+async def test_who_has_acknowledged_by_reply_is_forgotten_as_well(world: World) -> None:
+    phone = world.event()["phone"]
+    event = alert(world, phone)
+    await post_alert(world, event)
+    await until_texted(world, phone)
+    await world.phones.reply(phone, "1")
+    await world.until(event["eventId"], lambda story: "acknowledged" in str(story["timeline"]))
+    assert f"reply from ***{phone[-4:]}" in await everything_in_sql(world)
+    await forget(world, phone)
+    assert f"reply from ***{phone[-4:]}" not in await everything_in_sql(world)
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_who_has_acknowledged_is_kept_as_long_as_numbers_are(world: World) -> None:
+    phone = world.event()["phone"]
+    event = alert(world, phone)
+    await post_alert(world, event)
+    await until_texted(world, phone)
+    await world.phones.reply(phone, "1")
+    await world.until(event["eventId"], lambda story: story["status"] == "delivered" and "reply from" in str(story))
+    await aged(world, event, 91)
+    async with keeping(world, numbers=PerName(90), stories=PerName(90)) as purging:
+        await purging.purge()
+    assert f"reply from ***{phone[-4:]}" not in await everything_in_sql(world)

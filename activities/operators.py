@@ -1,25 +1,21 @@
-"""Signed webhooks (https://www.standardwebhooks.com): to operators when a text fails, to callers when it ends."""
+"""Signed webhooks to operators, when a text fails."""
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import structlog
-from pydantic import SecretStr
-from standardwebhooks import Webhook
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.signed_post import post
 from notifications.causes import cause_of
-from notifications.notification import EscalationReason, Notice, Outcome
+from notifications.endpoints import Endpoint
+from notifications.notification import EscalationReason, Notice
 from store.timeline import Entry, Timeline
 from store.vault import Erased, Vault
 from telemetry import metrics
 from workflows import names
-
-TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 
 log = structlog.stdlib.get_logger("heliograph.webhooks")
 
@@ -62,37 +58,29 @@ _SAYS = {
         "So many numbers of one range were texted that it looks like SMS pumping. Texts to the range wait.",
         "See who posts them; then `heliograph ranges` releases or blocks the range (block it at Twilio too).",
     ),
+    EscalationReason.ENDPOINT_DISABLED: (
+        "The caller's webhook endpoint took nothing for days, or is gone (410). It is disabled.",
+        "Have it mended, then `heliograph webhooks enable` sends what was withheld.",
+    ),
     EscalationReason.RECOVERED: ("It was delivered after all.", "Nothing; this closes the case."),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where signed webhooks go."""
-
-    url: str
-    secret: SecretStr
-    audience: str
-    """Whom it tells: `operators` or `caller`."""
-
-
-class Webhooks:
-    """Posts, signs, and writes down that it did. Repeats carry the same id, so that receivers can drop them."""
+class Operators:
+    """Tells them, and writes down that it did. Repeats carry the same id, so that receivers can drop them."""
 
     def __init__(
         self,
         timeline: Timeline,
         vault: Vault,
         *,
-        operators: Endpoint | None,
-        callers: Endpoint | None,
+        endpoint: Endpoint | None,
         ui: str,
         namespace: str,
     ) -> None:
         self._timeline = timeline
         self._vault = vault
-        self._operators = operators
-        self._callers = callers
+        self._endpoint = endpoint
         self._ui = f"{ui}/namespaces/{namespace}/workflows"
 
     @activity.defn(name=names.TELL_OPERATORS)
@@ -105,39 +93,14 @@ class Webhooks:
         about = {"event_id": request.event_id, "kind": request.kind, "recipient": request.recipient.masked}
         log.error("escalated", **about, reason=notice.reason, sid=notice.sid, error_code=notice.error_code)
         detail = "no OPERATIONS_WEBHOOK_URL is set; told in the log"
-        if self._operators is not None:
-            kind = "recovered" if notice.reason is EscalationReason.RECOVERED else "escalated"
-            await self._post(
-                self._operators,
-                _webhook_id(request.event_id, notice.leg, notice.reason),
-                f"notification.{kind}",
-                self._told(notice, await self._note_of(notice)),
-            )
+        if self._endpoint is not None:
+            await self._post(self._endpoint, notice)
             detail = "operators' webhook took it"
         await self._timeline.note(
             request.event_id,
             Entry("told_operators", sid=notice.sid, error_code=notice.error_code, detail=f"{notice.reason}: {detail}"),
             escalated=notice.reason,
         )
-
-    @activity.defn(name=names.REPORT_TO_CALLER)
-    async def report_to_caller(self, outcome: Outcome) -> None:
-        """Tells the caller how it ended. Raises ApplicationError when the endpoint does not answer 2xx; retried."""
-        if self._callers is None:
-            return
-        await self._post(
-            self._callers,
-            _webhook_id(outcome.event_id, outcome.leg, "final"),
-            "notification.final",
-            {
-                "eventId": outcome.event_id,
-                "status": outcome.status,
-                "sid": outcome.sid,
-                "errorCode": outcome.error_code,
-                "escalated": outcome.escalated,
-            },
-        )
-        await self._timeline.note(outcome.event_id, Entry("told_caller", sid=outcome.sid))
 
     async def _note_of(self, notice: Notice) -> str | None:
         try:
@@ -174,32 +137,17 @@ class Webhooks:
             }
         return told
 
-    async def _post(self, endpoint: Endpoint, webhook_id: str, kind: str, data: dict[str, Any]) -> None:
-        now = datetime.now(UTC)
-        body = json.dumps({"type": kind, "timestamp": now.isoformat(), "data": data})
-        signature = Webhook(endpoint.secret.get_secret_value()).sign(webhook_id, now, body)
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": webhook_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signature,
-        }
-        try:
-            # A session per webhook: they are rare, and a kept connection may be dead when one is due.
-            async with (
-                aiohttp.ClientSession(timeout=TIMEOUT) as session,
-                session.post(endpoint.url, data=body, headers=headers, allow_redirects=False) as response,
-            ):
-                if 200 <= response.status < 300:
-                    metrics.WEBHOOKS.labels(audience=endpoint.audience, result="taken").inc()
-                    return
-                says = f"The webhook endpoint answered HTTP {response.status}."
-        except (aiohttp.ClientError, TimeoutError, OSError) as failure:
-            says = f"The webhook endpoint could not be reached ({type(failure).__name__})."
-        metrics.WEBHOOKS.labels(audience=endpoint.audience, result="not_taken").inc()
-        raise ApplicationError(says, type="WebhookNotTaken")
+    async def _post(self, endpoint: Endpoint, notice: Notice) -> None:
+        kind = "recovered" if notice.reason is EscalationReason.RECOVERED else "escalated"
+        data = self._told(notice, await self._note_of(notice))
+        body = {"type": f"notification.{kind}", "timestamp": datetime.now(UTC).isoformat(), "data": data}
+        answer = await post(endpoint, _webhook_id(notice), json.dumps(body))
+        metrics.count_webhook("operators", "", "taken" if answer.taken else "not_taken")
+        if not answer.taken:
+            raise ApplicationError(answer.says, type="WebhookNotTaken")
 
 
-def _webhook_id(event_id: str, leg: int, what: str) -> str:
+def _webhook_id(notice: Notice) -> str:
     """The same for every repeat, another one for a leg that an operator has ordered."""
-    return f"{event_id}/{what}" if leg == 1 else f"{event_id}/{leg}/{what}"
+    leg = f"/{notice.leg}" if notice.leg > 1 else ""
+    return f"{notice.request.event_id}{leg}/{notice.reason}"

@@ -1,0 +1,1 @@
+"""The codec server: what Temporal's UI asks for clear text, on behalf of an operator who has logged in."""

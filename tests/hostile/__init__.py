@@ -1,0 +1,1 @@
+"""What attackers send: whatever comes, it is refused, quickly, and nothing comes of it (docs/security.md)."""
