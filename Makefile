@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test up install browser lint lock chaos drill guards fuzz screenshots
+.PHONY: demo test up install browser lint lock chaos drill guards fuzz screenshots openapi
 
 demo: install
 	@$(BIN)/heliograph demo
@@ -41,6 +41,11 @@ lint: install
 	@$(BIN)/ruff format --quiet --check . || (echo "run: .venv/bin/ruff format ." && exit 1)
 	@$(BIN)/mypy --no-error-summary .
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+# Writes down the API as it is now, and what of the Python client is made from that.
+openapi: install
+	@$(BIN)/python scripts/openapi.py
+	@$(BIN)/python scripts/python_client.py
 
 install:
 	@$(or $(PYTHON),$(error Heliograph needs Python 3.11 or newer, and none was found. Try: make PYTHON=/path/to/python3.12)) scripts/install.py

@@ -105,14 +105,15 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
         app.state.outbox, app.state.stories = Outbox(database), Stories(database)
         app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
         app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
+        records = StepRecords(database, ring)
         app.state.follow_up = FollowUp(
-            dispatch, Timeline(database), Cases(database, ring), Resends(database), drafting, vault
+            dispatch, Timeline(database), Cases(database, ring), Resends(database), records, drafting, vault
         )
         app.state.acknowledging = Acknowledging(dispatch, Alerts(database, ring), KeyedHash(settings.hash_key))
         app.state.desk = Desk(
             dispatch,
             Ledger(database, ring, Gate(vault, consents)),
-            StepRecords(database, ring),
+            records,
             Timeline(database),
             drafting,
             vault,

@@ -21,6 +21,7 @@ from notifications.notification import CarrierReport, EscalationReason, Notice, 
 from notifications.status import DeliveryStatus
 from store.cases import Case, Cases, NotKept
 from store.resends import Refusal, Resends
+from store.steps import StepRecords
 from store.timeline import Entry, Timeline
 from store.vault import Erased, Vault
 from workflows.dispatch import UPDATE_FAILURES, Dispatch
@@ -37,9 +38,11 @@ class FollowUp:
         timeline: Timeline,
         cases: Cases,
         resends: Resends,
+        records: StepRecords,
         drafting: Drafting,
         vault: Vault,
     ) -> None:
+        self._records = records
         self._vault = vault
         self._drafting = drafting
         self._dispatch = dispatch
@@ -107,6 +110,8 @@ class FollowUp:
                 await self._dispatch.reschedule(anew)
         except UPDATE_FAILURES as failure:
             raise _too_late(failure) from None
+        held = {"leg": case.leg_number, "first_leg": case.leg_number, "planned": True}  # as the workflow has it
+        await self._keep(anew.model_copy(update=held))
         await self._note(event_id, Entry("rescheduled", detail=f"by {caller}"))
         return anew
 
@@ -133,6 +138,15 @@ class FollowUp:
             raise Unavailable("The database") from None
         del content["kind"]
         return content
+
+    async def _keep(self, anew: NotificationRequest) -> None:
+        """The workflow writes it down as well, a moment later: till then another change must not begin with the old
+        times."""
+        try:
+            async with asyncio.timeout(DATABASE_PATIENCE):
+                await self._records.reword(anew)
+        except (SQLAlchemyError, OSError, TimeoutError):
+            log.warning("the database did not take the new times (yet)", event_id=anew.event_id)
 
     async def _note(self, event_id: str, entry: Entry, status: DeliveryStatus | None = None) -> None:
         try:

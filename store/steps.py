@@ -75,7 +75,7 @@ class StepRecords:
                 await append(connection, request.event_id, held_entry(request))
 
     async def reword(self, request: NotificationRequest) -> None:
-        """The event's text was fixed only now: a digest's."""
+        """The event's text or times were fixed only now: a digest's, or of one that was rescheduled."""
         async with self._database.write() as connection:
             await connection.execute(
                 update(notifications)

@@ -224,8 +224,7 @@ async def another(world: World, data: Path, **overrides: Any) -> AsyncIterator[W
         temporal_address=world.settings.temporal_address,
         temporal_namespace=f"world-{uuid.uuid4().hex[:8]}",
         simulator_port=world.settings.simulator_port,
-        operations_webhook_url=world.settings.operations_webhook_url,
-        **overrides,
+        **{"operations_webhook_url": world.settings.operations_webhook_url, **overrides},
     )
     client = await connect(settings)
     await bootstrapped(settings, client)

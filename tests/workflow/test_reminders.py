@@ -146,6 +146,17 @@ async def test_an_appointment_that_is_moved_is_reminded_of_at_its_new_time(world
     assert (repeat.status_code, repeat.json()["duplicate"]) == (200, True)
 
 
+async def test_what_was_moved_a_moment_ago_is_changed_from_where_it_is_now(world: World) -> None:
+    event = appointment(world, timedelta(days=5), "PT24H", "PT2H")
+    await post(world, event)
+    new = datetime.now(UTC) + timedelta(days=9)
+    assert (await ask(world, event, "reschedule", startsAt=new.isoformat())).status_code == 200
+    answer = await ask(world, event, "reschedule", remindBefore=["PT48H"])
+    due = datetime.fromisoformat(answer.json()["notBefore"])
+    assert abs(due - (new - timedelta(hours=48))) < timedelta(seconds=1)
+    await ask(world, event, "cancel")
+
+
 async def test_what_cannot_be_rescheduled_is_told(world: World) -> None:
     event = appointment(world, timedelta(days=3), "PT24H")
     await post(world, event)
