@@ -18,6 +18,7 @@ COPY carrier/ carrier/
 COPY notifications/ notifications/
 COPY privacy/ privacy/
 COPY store/ store/
+COPY telemetry/ telemetry/
 COPY workflows/ workflows/
 RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir wheels . \
     && pip --python /opt/heliograph/bin/python install --no-deps --no-index wheels/*.whl

@@ -25,8 +25,12 @@ ApiKey = Annotated[
 def api() -> None:
     """Serve HTTP: events, callbacks, questions."""
     from api.server import server
+    from process import traced
+    from telemetry.temporal import SdkMetrics
 
-    server(prepared()).run()
+    settings = prepared()
+    with traced("heliograph-api", settings):
+        server(settings, SdkMetrics.start()).run()
     leave(0)
 
 

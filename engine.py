@@ -10,10 +10,12 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, RPCError
 
 from privacy.encryption import EncryptingCodec, KeyRing, OperatorReadableConverter
 from settings import Settings
+from telemetry.temporal import interceptors
 
 # An API call must be answered within 3 s even when Temporal is away.
 PATIENCE = RetryConfig(initial_interval_millis=100, max_elapsed_time_millis=1_500, max_retries=4)
@@ -31,10 +33,13 @@ def data_converter(ring: KeyRing) -> DataConverter:
     )
 
 
-async def connect(settings: Settings, *, lazy: bool = False, patient: bool = True) -> Client:
+async def connect(
+    settings: Settings, *, lazy: bool = False, patient: bool = True, runtime: Runtime | None = None
+) -> Client:
     """Connects as temporalio.envconfig says (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, TLS, API key, profiles).
 
-    `lazy` connects on the first call; not `patient` gives up on a call after 1.5 s.
+    `lazy` connects on the first call; not `patient` gives up on a call after 1.5 s; `runtime` is one whose metrics
+    are read.
     Raises RuntimeError when the server cannot be reached.
     """
     config = ClientConfig.load_client_connect_config(override_env_vars=settings.temporal_environment())
@@ -44,14 +49,16 @@ async def connect(settings: Settings, *, lazy: bool = False, patient: bool = Tru
         lazy=lazy,
         connect_timeout=timedelta(seconds=2),
         retry_config=None if patient else PATIENCE,
+        interceptors=interceptors() if settings.otel_exporter_otlp_endpoint else (),
+        runtime=runtime,
     )
 
 
-async def connect_when_up(settings: Settings, *, pause: float = 1.0) -> Client:
+async def connect_when_up(settings: Settings, *, pause: float = 1.0, runtime: Runtime | None = None) -> Client:
     """Connects as soon as the server can be reached, and says every time that it waits."""
     while True:
         try:
-            return await connect(settings)
+            return await connect(settings, runtime=runtime)
         except (RuntimeError, RPCError):
             log.warning("waiting for Temporal", address=settings.temporal_address)
             await asyncio.sleep(pause)

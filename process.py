@@ -3,18 +3,20 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rich.console import Console
 
 from privacy.logs import configure_logs
 from settings import Settings, SettingsError, load_settings
+from telemetry import tracing
 
 errors = Console(stderr=True)
 
 # These write URLs, headers or parameters, in which numbers and tokens stand.
-QUIET = ("twilio", "aiohttp", "sqlalchemy", "alembic", "aiosqlite", "asyncio", "httpx", "httpcore")
+QUIET = ("twilio", "aiohttp", "sqlalchemy", "alembic", "aiosqlite", "asyncio", "httpx", "httpcore", "urllib3")
 
 
 def prepared() -> Settings:
@@ -25,6 +27,20 @@ def prepared() -> Settings:
         refuse(wrong.problems)
     configure_logs(as_json=settings.logs_as_json, level=settings.log_level, quiet=QUIET)
     return settings
+
+
+@contextmanager
+def traced(service: str, settings: Settings) -> Iterator[None]:
+    """Sends this process's spans where OTEL_EXPORTER_OTLP_ENDPOINT says, the last ones at the end."""
+    if settings.otel_exporter_otlp_endpoint is None:
+        yield
+        return
+    headers = {name: value.get_secret_value() for name, value in settings.otel_exporter_otlp_headers}
+    provider = tracing.start(service, settings.otel_exporter_otlp_endpoint, headers, settings.otel_traces_sampler_arg)
+    try:
+        yield
+    finally:
+        provider.shutdown()
 
 
 def refuse(problems: Iterable[str]) -> NoReturn:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] | None = None
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    otel_exporter_otlp_endpoint: BaseUrl | None = None
+    otel_exporter_otlp_headers: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    otel_traces_sampler_arg: float = Field(1, ge=0, le=1)
 
     api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
     api_keys_file: Path | None = None
@@ -203,6 +207,16 @@ class Settings(BaseSettings):
         if any(len(pair) != 2 or not all(pair) for pair in pairs):
             raise ValueError("must be a list such as name=key,name=key")
         return tuple((name.strip(), key.strip()) for name, key in pairs)
+
+    @field_validator("otel_exporter_otlp_headers", mode="before")
+    @classmethod
+    def _headers(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.split("=", 1) for part in value.split(",") if part.strip()]
+        if any(len(pair) != 2 or not re.fullmatch(r"\s*[A-Za-z0-9-]+\s*", pair[0]) for pair in pairs):
+            raise ValueError("must be a list such as name=value,name=value")
+        return tuple((name.strip().lower(), unquote(text.strip())) for name, text in pairs)
 
     @field_validator("api_keys")
     @classmethod

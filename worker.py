@@ -24,7 +24,7 @@ from carrier.messages import Messages
 from engine import connect_when_up
 from notifications.plan import Channel
 from privacy.encryption import KeyedHash, KeyRing
-from process import prepared, run_to_end
+from process import prepared, run_to_end, traced
 from settings import Settings
 from store.alerts import Alerts
 from store.caps import SendLimits
@@ -40,6 +40,8 @@ from store.purge import Purge as PurgeTables
 from store.steps import StepRecords
 from store.timeline import Timeline
 from store.vault import Vault
+from telemetry.exposition import Exposition, MetricsPort
+from telemetry.temporal import SdkMetrics
 from workflows import names
 from workflows.caller_webhook import CallerWebhook
 from workflows.dispatch import Dispatch
@@ -171,15 +173,20 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
+        stack.enter_context(traced("heliograph-worker", settings))
         database = Database(settings.database)
         stack.push_async_callback(database.close)
-        ready = asyncio.create_task(_ready(settings, database))
+        sdk = SdkMetrics.start() if settings.metrics_port is not None else None
+        ready = asyncio.create_task(_ready(settings, database, sdk))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
             return
         client = ready.result()
+        if settings.metrics_port is not None:
+            port = MetricsPort(settings.host, settings.metrics_port, Exposition(sdk.url if sdk else None))
+            await stack.enter_async_context(port)
         parts = await stack.enter_async_context(collaborators(settings, database, client))
         for worker in workers(client, parts):
             await stack.enter_async_context(worker)
@@ -189,9 +196,9 @@ async def run(settings: Settings) -> None:
     log.info("stopped")
 
 
-async def _ready(settings: Settings, database: Database) -> Client:
+async def _ready(settings: Settings, database: Database, sdk: SdkMetrics | None) -> Client:
     await wait_for_bootstrap(database)
-    return await connect_when_up(settings)
+    return await connect_when_up(settings, runtime=sdk.runtime if sdk else None)
 
 
 async def wait_for_bootstrap(database: Database, *, pause: float = 2.0) -> None:

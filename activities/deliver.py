@@ -23,6 +23,8 @@ from notifications.policy import WhenUnknown
 from notifications.status import DeliveryStatus
 from store.ledger import Claim, Ledger, LegState
 from store.timeline import Entry
+from telemetry import metrics
+from telemetry.tracing import annotate
 from workflows import names
 from workflows.dispatch import Dispatch
 
@@ -76,6 +78,7 @@ class Deliver:
         claim = await self._ledger.claim(leg, claimant, attempt)
         if not claim.granted and claim.state is LegState.IN_DOUBT:
             if (receipt := await self._look_it_up(leg, claim)) is not None:
+                metrics.DUPLICATES.labels(guard="look_up").inc()
                 return receipt
             await self._be_patient(leg)
             claim = await self._ledger.claim_after_look_up(leg, claimant, attempt)
@@ -104,6 +107,8 @@ class Deliver:
 
     async def _earlier_answer(self, leg: Leg, claim: Claim) -> Receipt:
         """An earlier attempt, run or Reset has been here: its answer stands, and nothing is sent."""
+        if claim.held is None and claim.forbidden is None:
+            metrics.DUPLICATES.labels(guard="ledger").inc()
         if claim.alarm is not None:
             await self._raise_alarm(leg, claim, claim.alarm)
         if claim.held is not None:
@@ -166,9 +171,12 @@ class Deliver:
             created = await self._carriers[request.channel].create(leg, message)
         except CarrierError as error:
             seconds, known = monotonic() - started, error
+            _count(leg, _MEANING[type(error)][0], error.code)
             await self._write_down(lambda: self._took_down(leg, known, attempt, seconds))
             raise _application_error(error, attempt) from None
         seconds = monotonic() - started
+        _count(leg, "accepted")
+        annotate(event_id=request.event_id, message_sid=created.sid)
         await self._write_down(lambda: self._took_up(leg, created, attempt, seconds))
         return Receipt(sid=created.sid, carrier_status=created.carrier_status)
 
@@ -246,6 +254,17 @@ def _failure(kind: str, says: str, code: int | None = None, *, retry_after: floa
         next_retry_delay=timedelta(seconds=retry_after) if retry_after else None,
         category=ApplicationErrorCategory.BENIGN,  # expected; logged by us, with the fields that matter
     )
+
+
+def _count(leg: Leg, outcome: str, code: int | None = None) -> None:
+    request = leg.request
+    metrics.SENDS.labels(
+        kind=request.kind,
+        country=request.recipient.country,
+        channel=request.channel.value,
+        outcome=outcome,
+        code=metrics.code_label(code),
+    ).inc()
 
 
 def _about(leg: Leg) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from notifications.endpoints import Endpoint
 from notifications.notification import EscalationReason, Notice
 from store.timeline import Entry, Timeline
 from store.vault import Erased, Vault
+from telemetry import metrics
 from workflows import names
 
 log = structlog.stdlib.get_logger("heliograph.webhooks")
@@ -141,6 +142,7 @@ class Operators:
         data = self._told(notice, await self._note_of(notice))
         body = {"type": f"notification.{kind}", "timestamp": datetime.now(UTC).isoformat(), "data": data}
         answer = await post(endpoint, _webhook_id(notice), json.dumps(body))
+        metrics.count_webhook("operators", "", "taken" if answer.taken else "not_taken")
         if not answer.taken:
             raise ApplicationError(answer.says, type="WebhookNotTaken")
 

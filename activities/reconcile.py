@@ -16,6 +16,7 @@ from notifications.status import DeliveryStatus
 from store.cases import Case, Cases
 from store.outbox import Outbox
 from store.timeline import Entry, Timeline
+from telemetry import metrics
 from workflows import names, search_attributes
 from workflows.dispatch import Dispatch, Run
 
@@ -69,6 +70,9 @@ class Reconcile:
             told=done.count("told"),
             unanswered=done.count("unanswered"),
         )
+        for result in done:
+            metrics.SWEPT.labels(result=result).inc()
+        metrics.SWEPT_AT.set_to_current_time()
         waiting = await self._outbox.waiting(
             untried_since=began - self._quiet, tried_before=began - WEBHOOK_IDLE, at_most=AT_MOST
         )

@@ -14,6 +14,7 @@ from notifications.report import Report
 from store.cases import Cases, NotKept
 from store.outbox import Outbox, Webhook, WebhookState
 from store.timeline import Entry, Timeline
+from telemetry import metrics
 from workflows import names
 from workflows.dispatch import Dispatch
 
@@ -66,6 +67,7 @@ class Reports:
             await self._outbox.settle(webhook_id, WebhookState.WITHHELD)
             return
         answer = await post(endpoint, webhook.id, webhook.body)
+        metrics.count_webhook("caller", webhook.caller, "taken" if answer.taken else "not_taken")
         if answer.taken:
             await self._outbox.taken(webhook)
             what = webhook.id.rpartition("/")[2]
@@ -95,6 +97,7 @@ class Reports:
             log.error("endpoint disabled", caller=webhook.caller, says=webhook.answer)
             await self._tell_operators(webhook)
         await self._outbox.settle(webhook_id, WebhookState.FAILED)
+        metrics.count_webhook("caller", webhook.caller, "given_up")
 
     async def _tell_operators(self, webhook: Webhook) -> None:
         try:

@@ -15,6 +15,7 @@ from api.problems import Problem, responses
 from api.rates import Rates
 from notifications.access import EVERYTHING, Key, Scope, WrongKeys, digest_of
 from settings import Settings
+from telemetry import metrics
 
 ANYONE = Key("development", b"", "none", EVERYTHING)  # where no keys are set, in development on loopback only
 LOOK_EVERY = 1.0  # seconds between looks at the file
@@ -115,6 +116,7 @@ class Access:
             )
         rate = self._rate if key.rate is None else key.rate
         if rate is not None and (wait := self._rates.take(key.caller, rate)) is not None:
+            metrics.RATE_LIMITED.labels(caller=key.caller).inc()
             raise Problem(
                 429,
                 "too_many_requests",

@@ -37,6 +37,8 @@ from api.limits import BodyLimit
 from api.local_only import LocalOnly
 from api.opting_out import OptingOut
 from api.request_log import RequestLog
+from api.request_span import RequestSpan
+from api.samples import Samples
 from api.verify import Checks
 from carrier.signature import Signatures
 from carrier.verify import Verify
@@ -45,6 +47,7 @@ from privacy.encryption import KeyedHash, KeyRing
 from settings import Settings
 from store.alerts import Alerts
 from store.audit import Audit
+from store.backlog import Backlog
 from store.cases import Cases
 from store.consents import Consents
 from store.database import Database
@@ -59,6 +62,8 @@ from store.steps import StepRecords
 from store.stories import Stories
 from store.timeline import Timeline
 from store.vault import Vault
+from telemetry.exposition import Exposition
+from telemetry.temporal import SdkMetrics
 from workflows.dispatch import Dispatch
 
 log = structlog.stdlib.get_logger("heliograph.api")
@@ -69,13 +74,16 @@ waits for Twilio's status callback, and finishes when the handset has the text, 
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application. Temporal and the database may be away when it starts; it answers 503 until they are there."""
+def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
+    """The application. Temporal and the database may be away when it starts; it answers 503 until they are there.
+
+    `sdk` has the metrics of Temporal's client.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database)
-        client = await connect(settings, lazy=True, patient=False)
+        client = await connect(settings, lazy=True, patient=False, runtime=sdk.runtime if sdk else None)
         app.state.database = database
         app.state.client = client
         app.state.window = timedelta(days=settings.idempotency_window_days)
@@ -110,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
             drafting,
             vault,
         )
+        app.state.samples = Samples(Backlog(database), client)
         app.state.auditing = Auditing(Audit(database, vault))
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
         app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
@@ -139,6 +148,7 @@ def create_app(settings: Settings) -> FastAPI:
         else None
     )
     app.state.replies = inbound.Replies(settings.opt_out_reply, settings.help_reply)
+    app.state.exposition = Exposition(sdk.url if sdk else None)
     problems.install(app)
     app.include_router(events.router())
     for part in (
@@ -154,6 +164,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(LocalOnly, settings=settings)
     app.add_middleware(RequestLog)
     app.add_middleware(AnswerHeaders)
+    if settings.otel_exporter_otlp_endpoint:
+        app.add_middleware(RequestSpan)
     return app
 
 

@@ -16,6 +16,7 @@ from api.problems import Detail, Problem, Unavailable, invalid_request, response
 from notifications.event import Event
 from notifications.kinds import KINDS
 from notifications.status import DeliveryStatus
+from telemetry import metrics
 
 PATH = "/api/batches"
 MAX_EVENTS = 1_000
@@ -121,6 +122,7 @@ class _Items:
         for index, item in enumerate(items):
             event = _read(item)
             if isinstance(event, Problem):
+                self._count(_kind_of(item) or "none", event)
                 found[index] = _refused(event, None)
             else:
                 queues[event.event_id].append((index, event))
@@ -141,16 +143,25 @@ class _Items:
                     return {"eventId": event.event_id, "httpStatus": 200, **preview}
                 status, body = told(await take(self._desk, event, self._caller, None))
                 return {"httpStatus": status, **body}
-            except Unavailable as away:
-                self._away = away
-                return _refused(away, event.event_id)
             except Problem as problem:
+                if isinstance(problem, Unavailable):
+                    self._away = problem
+                self._count(event.kind, problem)
                 return _refused(problem, event.event_id)
+
+    def _count(self, kind: str, problem: Problem) -> None:
+        if not self._dry_run:
+            metrics.EVENTS.labels(kind=kind, result=problem.error).inc()
+
+
+def _kind_of(item: Any) -> str | None:
+    kind = item.get("kind") if isinstance(item, dict) else None
+    return kind if isinstance(kind, str) and kind in KINDS else None
 
 
 def _read(item: Any) -> Event | Problem:
-    kind = item.get("kind") if isinstance(item, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
+    kind = _kind_of(item)
+    if kind is None:
         detail = {"field": "kind", "problem": f"must be one of {', '.join(KINDS)}", "code": "kind"}
         return Problem(400, "invalid_request", "The request is not valid. Nothing was sent.", details=[detail])
     try:

@@ -24,6 +24,7 @@ from store.ledger import Ledger
 from store.steps import StepRecords
 from store.timeline import Record, Timeline
 from store.vault import Vault
+from telemetry import metrics
 from workflows import names, search_attributes
 from workflows.dispatch import Dispatch
 
@@ -96,18 +97,22 @@ class Desk:
         if (record := await self._record(event.event_id)) is not None:
             known = _same(_known(record), content_hash)
             if wait is None or known.settled:
+                metrics.DUPLICATES.labels(guard="database").inc()
                 return Taken(known, duplicate=True)
         try:
             request = self.drafting.request(event, caller)
         except Problem:
             if known is None:
                 raise
+            metrics.DUPLICATES.labels(guard="database").inc()
             return Taken(known, duplicate=True)  # it was in time when it came first
         request = await self._vault.seal(await self._superseding(request))
         try:
             taken = await (self._start(request) if wait is None else self._start_and_wait(request, wait))
         except WorkflowAlreadyStartedError:
-            return Taken(_same(await self._found(request.event_id), request.content_hash), duplicate=True)
+            first = _same(await self._found(request.event_id), request.content_hash)
+            metrics.DUPLICATES.labels(guard="workflow_id").inc()
+            return Taken(first, duplicate=True)
         except (RPCError, RuntimeError, TimeoutError) as failure:
             log.warning("Temporal did not take it", event_id=request.event_id, error=what(failure))
             raise Unavailable("Temporal") from None
@@ -186,7 +191,10 @@ class Desk:
             known = _same(await self._found(request.event_id), request.content_hash)
             return Taken(known, duplicate=False)
         known = Known(outcome.event_id, outcome.content_hash, outcome.status, outcome.sid, outcome.error_code)
-        return Taken(_same(known, request.content_hash), duplicate=outcome.request_id != request.request_id)
+        duplicate = outcome.request_id != request.request_id
+        if duplicate:
+            metrics.DUPLICATES.labels(guard="update_id").inc()
+        return Taken(_same(known, request.content_hash), duplicate=duplicate)
 
     async def _found(self, event_id: str) -> Known:
         """What is known of an event that is certainly there; if it is not, Temporal cannot be trusted right now."""
@@ -207,6 +215,7 @@ async def _forget(start: WithStartWorkflowOperation[Any, Any]) -> None:
 
 def _same(known: Known, content_hash: str) -> Known:
     if known.content_hash is not None and known.content_hash != content_hash:
+        metrics.DUPLICATES.labels(guard="content").inc()
         raise Problem(
             409,
             "event_id_reused",

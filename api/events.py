@@ -1,17 +1,19 @@
 """For the services that post events: one route per kind."""
 
 import re
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from api.access import Sender
 from api.desk import Desk, Known, Preview, Taken
-from api.metrics import EVENTS
 from api.problems import Problem, responses
 from notifications.causes import cause_of
 from notifications.event import Event
@@ -19,7 +21,10 @@ from notifications.kinds import KINDS
 from notifications.local_time import zone_info
 from notifications.segments import Encoding
 from notifications.status import DeliveryStatus
+from telemetry import metrics
+from telemetry.tracing import annotate, event_span
 
+REFUSED_BY_TWILIO = "sms_delivery_failed"  # of an event that was taken
 LONGEST_WAIT = 60  # seconds; what proxies commonly let pass
 
 
@@ -54,9 +59,27 @@ class Previewed(BaseModel):
     """By zone: what the clock on the wall says at the recipient's, in every zone that he may be in."""
 
 
+class _Counted(APIRoute):
+    """Counts what is not taken; what is, `take` counts."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def counted(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (Problem, RequestValidationError) as refusal:
+                error = refusal.error if isinstance(refusal, Problem) else "invalid_request"
+                if error != REFUSED_BY_TWILIO and "dryRun" not in request.query_params:
+                    metrics.EVENTS.labels(kind=self.name, result=error).inc()
+                raise
+
+        return counted
+
+
 def router() -> APIRouter:
     """`POST /api/<kind>-sms` for every kind."""
-    routes = APIRouter(prefix="/api", tags=["events"])
+    routes = APIRouter(prefix="/api", tags=["events"], route_class=_Counted)
     for kind in KINDS.values():
         _add(routes, kind)
     return routes
@@ -102,8 +125,10 @@ def _add(routes: APIRouter, kind: type[Event]) -> None:
 
 async def take(desk: Desk, event: Event, caller: str, wait: float | None) -> Taken:
     """Takes it in, and counts it. Raises Problem."""
-    taken = await desk.take(event, caller, wait)
-    EVENTS.labels(kind=event.kind, result="duplicate" if taken.duplicate else "accepted").inc()
+    with event_span(f"take {event.kind}", event.event_id, kind=event.kind):
+        taken = await desk.take(event, caller, wait)
+        annotate(status=taken.known.status, message_sid=taken.known.sid)
+    metrics.EVENTS.labels(kind=event.kind, result="duplicate" if taken.duplicate else "accepted").inc()
     return taken
 
 
@@ -158,7 +183,7 @@ def _refused(known: Known, headers: dict[str, str]) -> Problem:
         cause = cause_of(known.error_code)
         detail = f"Twilio refused the text: {cause.says}"
         details |= {"errorCode": cause.code, "do": cause.do, "acts": cause.acts, "url": cause.url}
-    return Problem(502, "sms_delivery_failed", detail, details=details, headers=headers)
+    return Problem(502, REFUSED_BY_TWILIO, detail, details=details, headers=headers)
 
 
 def _wait(prefer: str | None) -> float | None:

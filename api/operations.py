@@ -5,13 +5,14 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from api.samples import Samples
 from engine import retention
 from store.database import Database
+from telemetry.exposition import Exposition
 
 router = APIRouter(tags=["operations"])
 
@@ -37,9 +38,12 @@ async def readyz(request: Request) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics() -> Response:
+async def metrics(request: Request) -> Response:
     """For Prometheus."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    samples: Samples = request.app.state.samples
+    exposition: Exposition = request.app.state.exposition
+    await samples.refresh()
+    return Response(await exposition.text(), media_type=Exposition.content_type)
 
 
 async def _database(database: Database) -> str:

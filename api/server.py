@@ -5,6 +5,7 @@ import uvicorn
 from api.app import create_app
 from api.connection import Connection
 from settings import Settings
+from telemetry.temporal import SdkMetrics
 
 # Longer than load balancers (60 s as a rule) and clients keep an idle connection, so that they hang up first: a server
 # that does loses the request that is already on its way.
@@ -12,11 +13,11 @@ KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SHUTDOWN_SECONDS = 10
 
 
-def server(settings: Settings) -> uvicorn.Server:
-    """The API, ready to run on HOST and PORT."""
+def server(settings: Settings, sdk: SdkMetrics | None = None) -> uvicorn.Server:
+    """The API, ready to run on HOST and PORT; `sdk` has the metrics of Temporal's client."""
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(settings),
+            create_app(settings, sdk),
             host=settings.host,
             port=settings.port,
             http=Connection,

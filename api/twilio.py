@@ -1,7 +1,8 @@
 """For Twilio, which calls back."""
 
 import re
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -12,7 +13,6 @@ from starlette.datastructures import FormData
 
 from api.desk import Desk
 from api.follow_up import FollowUp
-from api.metrics import CALLBACKS, FORGED, SECOND_SIDS
 from api.problems import Problem, Unavailable, responses
 from carrier.messages import CALLBACK_PATH
 from carrier.signature import Signatures
@@ -21,6 +21,8 @@ from notifications.notification import CarrierReport
 from notifications.status import DeliveryStatus, from_twilio
 from store.consents import Consents
 from store.timeline import Entry, Recorded
+from telemetry import metrics
+from telemetry.tracing import event_span
 
 router = APIRouter(tags=["twilio"])
 log = structlog.stdlib.get_logger("heliograph.callbacks")
@@ -43,6 +45,7 @@ class StatusCallback(BaseModel):
     error_code: ErrorCode = None
     sender: str | None = Field(None, alias="From", max_length=60, pattern=NO_CONTROLS)
     service: str | None = Field(None, alias="MessagingServiceSid", max_length=34, pattern=NO_CONTROLS)
+    done_at: str | None = Field(None, alias="RawDlrDoneDate")
 
     def report(self, leg: int) -> CarrierReport:
         return CarrierReport(
@@ -81,7 +84,7 @@ async def verified(request: Request) -> FormData:
     if signatures is not None and not signatures.genuine(
         scope["raw_path"], scope["query_string"], form, request.headers.get("x-twilio-signature")
     ):
-        FORGED.inc()
+        _count_forged(request)
         log.warning("callback refused: not signed by Twilio")
         raise Problem(403, "forbidden", "The request does not carry Twilio's signature for this URL.")
     return form
@@ -93,19 +96,33 @@ async def status_callback(form: Annotated[FormData, Depends(verified)], request:
     callback = read(StatusCallback, form)
     # A toll-free STOP (30004) is told by the number that was sent from; other opt-outs may be of the service.
     sender = callback.sender if callback.error_code == BLOCKED else callback.service or callback.sender
-    await take(request, callback.report(leg_of(request)), sender=sender)
+    await take(request, callback.report(leg_of(request)), sender=sender, done_at=callback.done_at)
     return Response(status_code=204)
 
 
-async def take(request: Request, report: CarrierReport, *, sender: str | None = None) -> None:
-    """Writes a report down and hands it to its workflow. Raises Unavailable; then Twilio calls again."""
+async def take(
+    request: Request, report: CarrierReport, *, sender: str | None = None, done_at: str | None = None
+) -> None:
+    """Writes a report down and hands it to its workflow. Raises Unavailable; then Twilio calls again.
+
+    `done_at` is the minute, YYMMDDhhmm in UTC, that the carrier names as the end.
+    """
+    event_id, status = event_of(request), metrics.status_label(report.carrier_status)
+    span = event_span("callback", event_id, status=status, message_sid=report.sid) if event_id else nullcontext()
+    with span:
+        recorded = await _take(request, event_id, report, sender)
+    metrics.CALLBACKS.labels(status=status, counted=str(recorded.counted).lower()).inc()
+    if recorded.counted and done_at is not None:
+        _count_lag(done_at)
+
+
+async def _take(request: Request, event_id: str | None, report: CarrierReport, sender: str | None) -> Recorded:
     desk: Desk = request.app.state.desk
     follow_up: FollowUp = request.app.state.follow_up
-    event_id = event_of(request)
     recorded = await _record(desk, event_id, report)
     if recorded is not None and recorded.worn_out:
         log.warning("callback replayed", event_id=event_id, sid=report.sid, status=report.carrier_status)
-        return
+        return recorded
     event_id = event_id or (recorded.event_id if recorded else None)
     if recorded is not None and recorded.second_sid and recorded.event_id is not None:
         await follow_up.second_message(recorded.event_id, recorded.leg, report.sid)
@@ -125,7 +142,7 @@ async def take(request: Request, report: CarrierReport, *, sender: str | None = 
         error_code=report.error_code,
         counted=recorded.counted,
     )
-    CALLBACKS.labels(status=report.carrier_status, counted=str(recorded.counted).lower()).inc()
+    return recorded
 
 
 async def _record(desk: Desk, event_id: str | None, report: CarrierReport) -> Recorded | None:
@@ -142,7 +159,7 @@ async def _record(desk: Desk, event_id: str | None, report: CarrierReport) -> Re
         log.error("callback not recorded", event_id=event_id, sid=report.sid, error=type(failure).__name__)
         return None
     if recorded.second_sid:
-        SECOND_SIDS.inc()
+        metrics.SECOND_SIDS.inc()
         log.error("a second message reports for one leg", event_id=event_id, sid=report.sid)
     return recorded
 
@@ -153,6 +170,22 @@ async def _learn(request: Request, event_id: str, leg: int, report: CarrierRepor
         await consents.learn(event_id, leg, report.error_code, sender=sender, sid=report.sid)
     except (SQLAlchemyError, OSError):
         raise Unavailable("The database") from None
+
+
+def _count_forged(request: Request) -> None:
+    route = getattr(request.scope.get("route"), "path", "(none)")
+    signature = "wrong" if "x-twilio-signature" in request.headers else "missing"
+    metrics.FORGED.labels(route=route, signature=signature).inc()
+
+
+def _count_lag(done_at: str) -> None:
+    try:
+        minute = datetime.strptime(done_at, "%y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return  # carriers write what they like
+    lag = datetime.now(UTC) - minute - timedelta(minutes=1)
+    if abs(lag) < timedelta(days=1):
+        metrics.CALLBACK_LAG.observe(max(0.0, lag.total_seconds()))
 
 
 def read(model: type[Form], form: FormData) -> Form:

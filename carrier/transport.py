@@ -18,6 +18,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
 from carrier.errors import CarrierError, NotAccepted, OutcomeUnknown, Refused, ServerError, says
+from carrier.watching import watched
 from notifications.causes import Answer, answer_of
 
 # Below the idle time after which load balancers close connections: a POST on a closing one has an unknown outcome.
@@ -58,14 +59,20 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the library has no ty
             OutcomeUnknown: the connection broke or timed out after the request had begun.
         """
         authorization = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
+        with watched(method.upper(), url) as watch:
+            response = await self._exchange(
+                method, url, params=params, data=data, headers={**(headers or {}), **authorization},
+                allow_redirects=allow_redirects,
+            )  # fmt: skip
+            watch.answered(response.status_code)
+            return response
+
+    async def _exchange(self, method: str, url: str, **options: Any) -> Response:
         try:
             async with self._session.request(
                 method.upper(),
                 self._rewritten(url),
-                params=params,
-                data=data,
-                headers={**(headers or {}), **authorization},
-                allow_redirects=allow_redirects,
+                **options,
             ) as response:
                 text = await response.text(errors="replace")
                 _raise_for_status(response.status, text, response.headers)

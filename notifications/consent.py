@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+OPTED_OUT_SAYS = "the recipient opted out"
+
 EVERY = "*"
 """In the place of a purpose: all of them."""
 
@@ -72,7 +74,7 @@ def why_not(records: Iterable[ConsentRecord], purpose: str, rules: ConsentRules,
     known = list(records)
     out = opt_out(known, purpose, rules)
     if out is not None:
-        return f"the recipient opted out on {out.at:%Y-%m-%d} ({out.source}); START lifts it"
+        return f"{OPTED_OUT_SAYS} on {out.at:%Y-%m-%d} ({out.source}); START lifts it"
     return _no_consent(standing(known, purpose), purpose, rules, now)
 
 

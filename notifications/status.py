@@ -105,6 +105,9 @@ _CARRIER_ORDER = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sen
 _CARRIER_FINAL = 4  # delivered, undelivered, failed, canceled
 
 
+REPEATED = "repeated"
+
+
 def why_no_news(known: str | None, reported: str) -> str | None:
     """Why a callback changes nothing, in words for the timeline; None when it is news.
 
@@ -115,7 +118,7 @@ def why_no_news(known: str | None, reported: str) -> str | None:
     if known is None or (before := _carrier_rank(known)) < (now := _carrier_rank(reported)):
         return None
     if known == reported:
-        return "repeated"
+        return REPEATED
     return "contradicts the final status" if before >= _CARRIER_FINAL and now >= _CARRIER_FINAL else "late"
 
 

@@ -218,11 +218,11 @@ async def _goes_on(connection: AsyncConnection, incident: Any, now: datetime) ->
 async def _tell(connection: AsyncConnection, event_id: str, admission: Admission) -> None:
     if admission.role is Role.FOLDED:
         await append(connection, event_id, Entry("suppressed", detail=f"folded into {admission.into}"))
-        await advance_status(connection, event_id, DeliveryStatus.SUPPRESSED)
+        await advance_status(connection, event_id, DeliveryStatus.SUPPRESSED, why="folded")
     elif admission.role is Role.DIGEST:
         says = f"until {admission.until:%Y-%m-%d %H:%M:%S} UTC: the digest of what comes meanwhile"
         await append(connection, event_id, Entry("held", detail=says))
-        await advance_status(connection, event_id, DeliveryStatus.HELD)
+        await advance_status(connection, event_id, DeliveryStatus.HELD, why="digest")
 
 
 def _alert(row: Any) -> Alert:

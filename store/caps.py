@@ -23,6 +23,8 @@ class Exceeded:
     """A limit that stands against a text."""
 
     says: str
+    limit: str
+    """The setting."""
     alarm: str | None = None
     """Names what operators are to be told of once; None for what concerns one phone only."""
 
@@ -46,7 +48,7 @@ class SendLimits:
         """
         request = leg.request
         if request.policy.capped and (cap := await self._full(connection, leg, now)) is not None:
-            return Exceeded(f"RECIPIENT_CAPS: this phone has had {cap} already")
+            return Exceeded(f"RECIPIENT_CAPS: this phone has had {cap} already", "RECIPIENT_CAPS")
         count = 1 if request.channel is Channel.VOICE else measure(message.body).segments
         budgets = (
             ("COUNTRY_BUDGET", request.recipient.country, self.per_country.of(request.recipient.country)),
@@ -60,7 +62,7 @@ class SendLimits:
             if not await _spend(connection, bucket, count, budget, now):
                 await _give_back(connection, spent, count, now)
                 says = f"{setting}: today's {budget} segments of {name} are used up (UTC)"
-                return Exceeded(says, alarm=f"{setting}/{name}/{now:%Y-%m-%d}")
+                return Exceeded(says, setting, alarm=f"{setting}/{name}/{now:%Y-%m-%d}")
             spent.append(bucket)
         return None
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from store.counted import count_on
 from store.schema import HEAD
 
 BUSY_TIMEOUT_MS = 5_000  # how long a writer waits for another process's transaction on SQLite
@@ -32,7 +33,10 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction; on SQLite it holds the write lock from the start, so that it cannot fail half-way."""
         async with self._turn, self.engine.begin() as connection:
+            counts = await count_on(connection)
             yield connection
+        for count in counts:
+            count()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

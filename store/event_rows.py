@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.notification import NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
+from store.changes import count_hold, hold_reason
 from store.consents import add_evidence
 from store.database import insert_or
 from store.schema import notifications
@@ -50,6 +51,7 @@ async def open_event(connection: AsyncConnection, ring: KeyRing, request: Notifi
             await append(connection, request.event_id, Entry("left_out", at=request.accepted_at, detail=detail))
         if request.not_before is not None:
             await append(connection, request.event_id, held_entry(request))
+            count_hold(connection, request.kind, hold_reason(request.waits_for))
 
 
 def sealed_recipient(ring: KeyRing, request: NotificationRequest) -> str | None:

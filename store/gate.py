@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifications.consent import OPTED_OUT_SAYS
 from notifications.notification import Leg, Message
 from store.caps import SendLimits
 from store.consents import Consents
@@ -17,6 +18,8 @@ class Verdict:
     """Why a leg may not be sent."""
 
     says: str
+    reason: str
+    """The rule, in a word for the metrics."""
     held: bool = False
     """It may be sent later, and asks again; else it is not sent at all."""
     alarm: str | None = None
@@ -47,14 +50,15 @@ class Gate:
     ) -> Verdict | None:
         """None when it may be sent. `first` when it is claimed for the first time: then it counts for limits."""
         if message is None:
-            return Verdict("the recipient was forgotten")
+            return Verdict("the recipient was forgotten", "forgotten")
         if (why_not := await self._refusal(connection, leg, now)) is not None:
-            return Verdict(why_not)
+            return Verdict(why_not, "opted_out" if why_not.startswith(OPTED_OUT_SAYS) else "no_consent")
         standing = await self._ranges.standing(connection, leg, message.to, now) if self._ranges else None
         if standing is not None:
-            return Verdict(standing.says, held=not standing.blocked, alarm=standing.alarm)
+            reason = "range_blocked" if standing.blocked else "pumping"
+            return Verdict(standing.says, reason, held=not standing.blocked, alarm=standing.alarm)
         exceeded = await self._limits.exceeded(connection, leg, message, now) if first else None
-        return None if exceeded is None else Verdict(exceeded.says, alarm=exceeded.alarm)
+        return None if exceeded is None else Verdict(exceeded.says, exceeded.limit.lower(), alarm=exceeded.alarm)
 
     async def learn(self, connection: AsyncConnection, leg: Leg, code: int | None) -> None:
         """Takes from a refusal of Twilio's what it says of the recipient."""

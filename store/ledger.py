@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.notification import Leg, Message, NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
+from store.changes import count_hold
 from store.database import Database, insert_or
 from store.event_rows import open_event, sealed_recipient
 from store.gate import Gate, Verdict
@@ -136,7 +137,7 @@ class Ledger:
                     )
                 )
                 await append(connection, leg.request.event_id, entry)
-                await advance_status(connection, leg.request.event_id, DeliveryStatus.SENT, sid=sid)
+                await advance_status(connection, leg.request.event_id, DeliveryStatus.SENT, why=entry.what, sid=sid)
         except IntegrityError:
             return False
         return True
@@ -145,7 +146,8 @@ class Ledger:
         """Twilio refused the leg, or our own rules did (`status` says which)."""
         async with self._database.write() as connection:
             await self._settle(connection, leg, LegState.REFUSED, entry)
-            await advance_status(connection, leg.request.event_id, status, error_code=entry.error_code)
+            why = "destination" if status is DeliveryStatus.SUPPRESSED else entry.what
+            await advance_status(connection, leg.request.event_id, status, why=why, error_code=entry.error_code)
             await self._gate.learn(connection, leg, entry.error_code)
 
     async def not_sent(self, leg: Leg, state: LegState, entry: Entry) -> None:
@@ -153,7 +155,9 @@ class Ledger:
         async with self._database.write() as connection:
             await self._settle(connection, leg, state, entry)
             if state is LegState.UNKNOWN:
-                await advance_status(connection, leg.request.event_id, DeliveryStatus.UNKNOWN)
+                await advance_status(connection, leg.request.event_id, DeliveryStatus.UNKNOWN, why=entry.what)
+            if entry.what == "held":
+                count_hold(connection, leg.request.kind, "quiet_hours")
 
     async def look(self, leg: Leg) -> Claim | None:
         """The leg's row as it is; None when the leg was never claimed."""
@@ -188,12 +192,13 @@ class Ledger:
             await connection.execute(_row(leg).values(changes))
             if not told:
                 await append(connection, leg.request.event_id, Entry("held", at=now, detail=verdict.says))
+                count_hold(connection, leg.request.kind, verdict.reason)
             alarm = None if told else verdict.alarm
             return Claim(granted=False, state=LegState.RELEASED, claimed_at=now, held=verdict.says, alarm=alarm)
         if first:
             await connection.execute(_row(leg).values(capped=True))
         await self._settle(connection, leg, LegState.REFUSED, Entry("suppressed", at=now, detail=verdict.says))
-        await advance_status(connection, leg.request.event_id, DeliveryStatus.SUPPRESSED)
+        await advance_status(connection, leg.request.event_id, DeliveryStatus.SUPPRESSED, why=verdict.reason)
         return Claim(granted=False, state=LegState.REFUSED, claimed_at=now, forbidden=verdict.says, alarm=verdict.alarm)
 
     async def _is_unclaimed(self, connection: AsyncConnection, leg: Leg) -> bool:
@@ -220,7 +225,7 @@ class Ledger:
             .where(notifications.c.event_id == event_id)
             .values(attempts=notifications.c.attempts + 1, updated_at=now)
         )
-        await advance_status(connection, event_id, DeliveryStatus.SENDING)
+        await advance_status(connection, event_id, DeliveryStatus.SENDING, why="claimed")
 
     async def _settle(self, connection: AsyncConnection, leg: Leg, state: LegState, entry: Entry) -> None:
         # A callback may have named the SID in the meantime; then the leg is accepted, whatever this attempt saw.

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.status import DeliveryStatus
 from privacy.masking import scrub
+from store.changes import count_settled
 from store.database import Database
 from store.ledger import LegState
 from store.schema import legs, notifications
@@ -66,6 +67,8 @@ class Resends:
                     return refusal
                 number += 1
                 await self._open(connection, event_id, number, now)
+                if status == DeliveryStatus.UNKNOWN:
+                    count_settled(connection, "resend")
             says = f"leg {number}, by {caller}{', forced' if force else ''}: {scrub(reason)}"
             await append(connection, event_id, Entry("resend", at=now, detail=says))
             return number

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from notifications.notification import NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
+from store.changes import count_hold, hold_reason
 from store.database import Database, insert_or
 from store.event_rows import held_entry, open_event, sealed_recipient
 from store.ledger import LegState
@@ -68,6 +69,8 @@ class StepRecords:
             if opened.rowcount == 1:
                 says = f"{request.channel} to {request.recipient.masked}"
                 await append(connection, request.event_id, Entry("step", at=now, detail=says))
+                if request.not_before is not None:
+                    count_hold(connection, request.kind, hold_reason(request.waits_for))
             if request.not_before is not None:
                 await append(connection, request.event_id, held_entry(request))
 

@@ -10,10 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import CarrierReport
 from notifications.report import Report
-from notifications.status import DeliveryStatus, advance, why_no_news
+from notifications.status import REPEATED, DeliveryStatus, advance, why_no_news
 from store import outbox
+from store.changes import count_change
+from store.counted import after_commit
 from store.database import Database
 from store.schema import legs, notifications, timeline
+from telemetry import metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Timeline:
         async with self._database.write() as connection:
             leg = report.leg
             if await _repeats(connection, event_id, entry) >= MOST_REPEATS:
+                after_commit(connection, metrics.DUPLICATES.labels(guard="callback").inc)
                 return Recorded(event_id=event_id, counted=False, worn_out=True)
             if event_id is None:
                 owner = await self._owner(connection, report.sid)
@@ -124,12 +128,19 @@ class Timeline:
                 first, latest = await _range(connection, event_id)
                 if leg == latest or (report.status is DeliveryStatus.DELIVERED and leg >= first):
                     await advance_status(
-                        connection, event_id, report.status, sid=report.sid, error_code=report.error_code
+                        connection,
+                        event_id,
+                        report.status,
+                        why="callback",
+                        sid=report.sid,
+                        error_code=report.error_code,
                     )
             if second:
                 await connection.execute(
                     update(notifications).where(notifications.c.event_id == event_id).values(duplicate_send=True)
                 )
+            if why_not == REPEATED:
+                after_commit(connection, metrics.DUPLICATES.labels(guard="callback").inc)
             await append(connection, event_id, replace(entry, counted=why_not is None, detail=why_not))
             return Recorded(event_id=event_id, counted=why_not is None, leg=leg, second_sid=second)
 
@@ -146,13 +157,9 @@ class Timeline:
         async with self._database.write() as connection:
             await append(connection, event_id, entry)
             if status is not None:
-                await advance_status(connection, event_id, status, error_code=error_code, sid=entry.sid)
+                await advance_status(connection, event_id, status, why=entry.what, error_code=error_code, sid=entry.sid)
             if escalated is not None:
-                await connection.execute(
-                    update(notifications)
-                    .where(notifications.c.event_id == event_id)
-                    .values(escalated=escalated, updated_at=entry.at)
-                )
+                await _escalate(connection, event_id, escalated, entry.at)
 
     async def _owner(self, connection: AsyncConnection, sid: str) -> tuple[str, int] | None:
         query = select(legs.c.event_id, legs.c.number).where(legs.c.sid == sid)
@@ -189,6 +196,15 @@ async def _range(connection: AsyncConnection, event_id: str) -> tuple[int, int]:
     return int((await connection.execute(first)).scalar() or 1), int((await connection.execute(last)).scalar() or 1)
 
 
+async def _escalate(connection: AsyncConnection, event_id: str, reason: str, at: datetime) -> None:
+    mine = notifications.c.event_id == event_id
+    query = select(notifications.c.kind, notifications.c.escalated).where(mine).with_for_update()
+    row = (await connection.execute(query)).first()
+    await connection.execute(update(notifications).where(mine).values(escalated=reason, updated_at=at))
+    if row is not None and row.escalated != reason:  # told again, by a further rung say, it is the same escalation
+        after_commit(connection, metrics.ESCALATED.labels(kind=row.kind, reason=reason).inc)
+
+
 async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> None:
     """Adds an entry within the caller's transaction."""
     await connection.execute(
@@ -219,10 +235,14 @@ async def advance_status(
     event_id: str,
     reported: DeliveryStatus,
     *,
+    why: str,
     sid: str | None = None,
     error_code: int | None = None,
 ) -> bool:
-    """Moves the notification's status forward within the caller's transaction; False when it was no news."""
+    """Moves the notification's status forward within the caller's transaction; False when it was no news.
+
+    `why` is what it is counted under: the timeline entry that tells of it, or our rule that forbids the text.
+    """
     query = select(*_STANDING).where(notifications.c.event_id == event_id).with_for_update()
     row = (await connection.execute(query)).first()
     if row is None:
@@ -231,6 +251,7 @@ async def advance_status(
     changes: dict[str, Any] = {}
     if advance(current, reported) is not current:
         changes |= {"status": reported, "error_code": error_code}
+        await count_change(connection, row, reported, error_code=error_code, why=why)
     if sid is not None and row.sid is None:
         changes["sid"] = sid
     if changes:
@@ -244,9 +265,12 @@ async def advance_status(
 
 
 _STANDING = (
+    notifications.c.event_id,
     notifications.c.status,
     notifications.c.sid,
     notifications.c.kind,
+    notifications.c.country,
+    notifications.c.held_until,
     notifications.c.caller,
     notifications.c.escalated,
     notifications.c.reports,

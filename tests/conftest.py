@@ -35,7 +35,11 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("far", deadline=None, max_examples=3_000)
 hypothesis.settings.load_profile({"": "same", "far": "far"}.get(os.environ.get("EXPLORE", ""), "default"))
 
-for _name in [name for name in os.environ if name.startswith(("TWILIO_", "TEMPORAL_", "OPERATIONS_", "EVENTS_"))]:
+for _name in [
+    name
+    for name in os.environ
+    if name.startswith(("TWILIO_", "TEMPORAL_", "OPERATIONS_", "EVENTS_", "OTEL_", "METRICS_"))
+]:
     del os.environ[_name]  # a developer's own settings must not get into the tests
 
 

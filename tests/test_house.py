@@ -19,15 +19,16 @@ TOP = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in 
 MAY_IMPORT = {
     "settings": {"notifications"},
     "terminal": set(),
-    "process": {"privacy", "settings"},
-    "engine": {"privacy", "settings"},
+    "process": {"privacy", "settings", "telemetry"},
+    "engine": {"privacy", "settings", "telemetry"},
     "bootstrap": {"engine", "settings", "store", "workflows"},
     "bulk": {"client", "settings"},
     "client": {"privacy", "settings", "terminal"},
     "consents": {"client", "settings"},
     "questions": {"client", "settings", "terminal"},
     "worker": {
-        "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "workflows",
+        "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "telemetry",
+        "workflows",
     },
     "doctor": {"bootstrap", "carrier", "engine", "privacy", "settings", "store", "workflows"},
 }

@@ -236,7 +236,7 @@ def test_the_example_names_every_setting_and_no_other() -> None:
     named = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", example, re.MULTILINE))
     settings = {name.upper() for name in Settings.model_fields}
     assert settings <= named
-    compose_only = {"POSTGRES_PASSWORD", "API_BIND"}
+    compose_only = {"POSTGRES_PASSWORD", "API_BIND", "PROMETHEUS_PORT", "GRAFANA_PORT"}
     assert {name for name in named - settings if not name.startswith("TEMPORAL_")} == compose_only
 
 
@@ -266,3 +266,11 @@ def test_pumping_is_looked_for_in_production_unless_it_is_switched_off() -> None
     assert load().pumping is None
     assert str(load(**PRODUCTION).pumping) == "200/10m"
     assert load(**PRODUCTION | {"pumping_limit": "none"}).pumping is None
+
+
+def test_the_headers_for_traces_are_read_as_opentelemetry_reads_them() -> None:
+    settings = load(otel_exporter_otlp_headers="X-Api-Key=a%20key, x-other=b=c")
+    told = [(name, value.get_secret_value()) for name, value in settings.otel_exporter_otlp_headers]
+    assert told == [("x-api-key", "a key"), ("x-other", "b=c")]
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_HEADERS: must be a list such as"):
+        load(otel_exporter_otlp_headers="no sign in it")

@@ -87,6 +87,13 @@ async def tell_operators(notice: Notice, rung: Rung) -> None:
         if is_cancelled_exception(failure):
             raise
         workflow.logger.error("operators could not be told", extra={"reason": notice.reason.value})
+        _count_never_told()
+
+
+def _count_never_told() -> None:
+    """Counted by the SDK, which counts nothing in a replay; it adds `_total`."""
+    counter = workflow.metric_meter().create_counter("heliograph_operators_never_told", "Notices that were never taken")
+    counter.add(1)
 
 
 async def report_to_caller(outcome: Outcome) -> None:

@@ -27,7 +27,7 @@ OURS = ("bootstrap", "api", "worker", "codec")
 ONE_SHOT = {"temporal-schema", "temporal-namespace", "bootstrap"}
 LONG_RUNNING = sorted(SERVICES.keys() - ONE_SHOT)
 
-COMPOSE_ONLY = {"POSTGRES_PASSWORD", "API_BIND"}
+COMPOSE_ONLY = {"POSTGRES_PASSWORD", "API_BIND", "PROMETHEUS_PORT", "GRAFANA_PORT"}
 """Variables of docker-compose.yml that no setting stands for."""
 
 NON_ROOT_IMAGES = {"temporalio/ui"}
@@ -135,7 +135,7 @@ def test_compose_does_not_start_without(name: str) -> None:
 
 def test_defaults_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of("api", ENTERED, monkeypatch)
-    decided = {"environment", "host", "log_format", "database_url", "temporal_address", "codec_url"}
+    decided = {"environment", "host", "log_format", "metrics_port", "database_url", "temporal_address", "codec_url"}
     entered = {name.lower() for name in ENTERED}
     for name in Settings.model_fields.keys() - decided - entered:
         assert getattr(settings, name) == default(name), name
@@ -193,7 +193,7 @@ def test_services_may_do_no_more_than_they_need(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned(name: str) -> None:
-    assert re.fullmatch(r"[a-z/-]+:\d+\.\d+(\.\d+)?(-\w+)?", SERVICES[name]["image"])
+    assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+(\.\d+)?(-\w+)?", SERVICES[name]["image"])
 
 
 def test_server_and_its_tools_are_of_one_version() -> None:
