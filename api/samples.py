@@ -99,7 +99,7 @@ class Samples:
         )
 
     async def _schedule(self, name: str) -> None:
-        labels = {"schedule": name.removeprefix("heliograph-")}
+        labels = {"schedule": name.removeprefix("heliograph/")}
         try:
             description = await self._client.get_schedule_handle(name).describe()
         except RPCError as error:
