@@ -191,9 +191,10 @@ async def _repeats(connection: AsyncConnection, event_id: str | None, entry: Ent
 
 async def _range(connection: AsyncConnection, event_id: str) -> tuple[int, int]:
     """The first and the last leg of the step that the event is at."""
-    first = select(notifications.c.first_leg).where(notifications.c.event_id == event_id)
-    last = select(func.max(legs.c.number)).where(legs.c.event_id == event_id)
-    return int((await connection.execute(first)).scalar() or 1), int((await connection.execute(last)).scalar() or 1)
+    first = select(notifications.c.first_leg).where(notifications.c.event_id == event_id).scalar_subquery()
+    last = select(func.max(legs.c.number)).where(legs.c.event_id == event_id).scalar_subquery()
+    row = (await connection.execute(select(first, last))).one()
+    return int(row[0] or 1), int(row[1] or 1)
 
 
 async def _escalate(connection: AsyncConnection, event_id: str, reason: str, at: datetime) -> None:

@@ -93,18 +93,20 @@ class Vault:
 
     async def open_all(self, texts: Iterable[str], connection: AsyncConnection | None = None) -> list[str]:
         """Each text opened; one that was never sealed as it is. Raises Erased, SQLAlchemyError."""
+        keys: dict[str, RecipientKey] = {}  # number and text of a message have the same
         if connection is not None:
-            return [await self._open(connection, text) for text in texts]
+            return [await self._open(connection, text, keys) for text in texts]
         async with self._database.read() as reading:
-            return [await self._open(reading, text) for text in texts]
+            return [await self._open(reading, text, keys) for text in texts]
 
     async def numbers(self, sealed: Iterable[str | None]) -> list[str | None]:
         """Each number opened; None for one that is not there, or was erased meanwhile."""
         opened: list[str | None] = []
+        keys: dict[str, RecipientKey] = {}
         async with self._database.read() as connection:
             for one in sealed:
                 try:
-                    opened.append(await self._open(connection, one) if one else None)
+                    opened.append(await self._open(connection, one, keys) if one else None)
                 except Erased:
                     opened.append(None)
         return opened
@@ -114,13 +116,13 @@ class Vault:
         stands that they are. What was tampered with, or sealed under a key that is not here, stays. Raises
         SQLAlchemyError."""
         erased = 0
-        found = tokens(text)
+        found, keys = tokens(text), dict[str, RecipientKey]()
         if not found:
             return text, erased
         async with self._database.read() as connection:
             for written, one in found.items():
                 try:
-                    clear = await self._open_token(connection, one)
+                    clear = await self._open_token(connection, one, keys)
                 except Erased:
                     erased += 1
                     clear = f"erased: the recipient was forgotten (key {one.key_id})"
@@ -129,14 +131,17 @@ class Vault:
                 text = text.replace(written, json.dumps(clear, ensure_ascii=False)[1:-1])
         return text, erased
 
-    async def _open(self, connection: AsyncConnection, text: str) -> str:
+    async def _open(self, connection: AsyncConnection, text: str, keys: dict[str, RecipientKey]) -> str:
         one = token(text)
-        return text if one is None else await self._open_token(connection, one)
+        return text if one is None else await self._open_token(connection, one, keys)
 
-    async def _open_token(self, connection: AsyncConnection, one: Token) -> str:
+    async def _open_token(self, connection: AsyncConnection, one: Token, keys: dict[str, RecipientKey]) -> str:
+        """`keys` are those that were read already."""
         if not one.of_recipient:
             return self._ring.decrypt(one.key_id, one.sealed).decode()
-        return (await self._key(connection, one)).open(one)
+        if one.key_id not in keys:
+            keys[one.key_id] = await self._key(connection, one)
+        return keys[one.key_id].open(one)
 
     async def _key(self, connection: AsyncConnection, one: Token) -> RecipientKey:
         query = select(recipients.c.sealed_key).where(recipients.c.key_id == one.key_id)
