@@ -52,6 +52,7 @@ async def bootstrap(settings: Settings, client: Client, database: Database) -> A
     yield await _search_attributes(client)
     yield await _send_rate(client, settings.send_rate_per_second)
     every = timedelta(seconds=settings.reconcile_every_seconds)
+    await _drop_former_schedules(client)
     yield await _schedule(client, names.RECONCILIATION, Reconciliation.run, every)
     yield await _schedule(client, names.RETENTION, Retention.run, PURGE_EVERY)
 
@@ -136,6 +137,16 @@ async def _send_rate(client: Client, per_second: float | None) -> str:
     request.update_queue_rate_limit.reason = "SEND_RATE_PER_SECOND"
     await client.workflow_service.update_task_queue_config(request)
     return f"send rate: {per_second:g} per second on the queue {names.SEND_QUEUE}"
+
+
+async def _drop_former_schedules(client: Client) -> None:
+    """Those of versions before 0.1 had no slash in their names, and an event could take their place."""
+    for name in ("heliograph-reconciliation", "heliograph-retention"):
+        try:
+            await client.get_schedule_handle(name).delete()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
 
 async def _schedule(client: Client, name: str, run: Any, every: timedelta) -> str:

@@ -164,7 +164,8 @@ def send(
     wait: Annotated[int, typer.Option(help="Seconds to wait for Twilio's answer.")] = 0,
     key: ApiKey = None,
 ) -> None:
-    """Post an event, or a CSV file of them, to the API. `consentAt=now` stands for this moment."""
+    """Post an event, or a CSV file of them, to the API. `consentAt=now` stands for this moment,
+    for trying it out: a real event names the stored moment, since a newer one overrides a withdrawal."""
     from bulk import send as send_all
     from client import post
 

@@ -15,6 +15,8 @@ from privacy.masking import scrub
 from settings import Settings
 from terminal import orders
 
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=90)
+
 
 class Api:
     """Our own HTTP API, from a terminal on the same machine."""
@@ -46,7 +48,7 @@ class Api:
     ) -> tuple[int, str]:
         """The same, whatever the answer is."""
         async with (
-            aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=90)) as session,
+            aiohttp.ClientSession(headers=self._headers, timeout=TIMEOUT) as session,
             session.request(method, self.url + path, json=body, data=text, headers=headers) as response,
         ):
             return response.status, await response.text()

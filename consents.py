@@ -1,10 +1,10 @@
 """What `heliograph consents` does: the consent ledger to a file and from one."""
 
 import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from client import Api
 from settings import Settings
 
 PATH = "/api/consents.csv"
-LINES = 200  # in one request
+PIECE = 48_000  # bytes in one request; MAX_BODY_BYTES allows more
 
 
 async def write(settings: Settings, console: Console, path: Path, status: str | None, key: str | None) -> int:
@@ -68,10 +68,25 @@ def _keep(path: Path, text: str) -> None:
 def _parts(path: Path) -> Iterator[tuple[int, str]]:
     """Pieces that one request takes, each with the head, and how many lines of the file came before each."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        head, before = file.readline(), 0
-        while lines := list(islice(file, LINES)):
-            yield before, head + "".join(lines)
-            before += len(lines)
+        rows = csv.reader(file, strict=True)
+        head = _text(next(rows, []))
+        before = ended = rows.line_num
+        piece = head
+        for row in rows:
+            line = _text(row)
+            if len(piece.encode()) + len(line.encode()) > PIECE and piece != head:
+                yield before - 1, piece
+                before, piece = ended, head
+            piece += line
+            ended = rows.line_num
+        if piece != head:
+            yield before - 1, piece
+
+
+def _text(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 def _why(details: list[dict[str, Any]]) -> str:

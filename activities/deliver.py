@@ -33,7 +33,9 @@ SERVER_ERROR_DELAYS = (5.0, 15.0, 45.0, 120.0)  # seconds; the list lags, so the
 # Seconds between look-ups of a leg that Twilio answered with 5xx; after the last one it is posted again. Where a lost
 # text is worse than a second one, one look is enough.
 LOOK_AGAIN_AFTER = {WhenUnknown.HOLD: (20.0, 60.0), WhenUnknown.RESEND: ()}
-HELD_LOOKS_AGAIN_AFTER = 60.0  # seconds: so soon a text leaves whose range of numbers an operator has released
+# Seconds until a text asks again whose range of numbers is held, more at each attempt and at most so many: a thousand
+# that wait must not use up the account's rate.
+HELD_LOOKS_AGAIN_AFTER, HELD_AT_MOST = 60.0, 600.0
 LEDGER_TRIES = (0.1, 0.5, 2.0)  # seconds between tries to write down what Twilio has answered
 
 log = structlog.stdlib.get_logger("heliograph.deliver")
@@ -112,7 +114,8 @@ class Deliver:
         if claim.alarm is not None:
             await self._raise_alarm(leg, claim, claim.alarm)
         if claim.held is not None:
-            raise _failure(names.HELD, f"Held: {claim.held}.", retry_after=HELD_LOOKS_AGAIN_AFTER)
+            pause = min(HELD_LOOKS_AGAIN_AFTER * activity.info().attempt, HELD_AT_MOST)
+            raise _failure(names.HELD, f"Held: {claim.held}.", retry_after=pause)
         if claim.forbidden is not None:
             raise _failure(names.SUPPRESSED, f"Not sent: {claim.forbidden}.")
         if claim.sid is not None:

@@ -159,7 +159,13 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
     app.include_router(audit_router)
     problems.describe(app)
     describe_scopes(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger={batches.PATH: batches.MAX_BYTES})
+    keys: Keys = app.state.access.keys
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        larger={batches.PATH: batches.MAX_BYTES},
+        knows=lambda presented: keys.key_of(presented) is not None,
+    )
     if settings.open_to_anyone:  # on loopback only, as the settings see to
         app.add_middleware(LocalOnly, settings=settings)
     app.add_middleware(RequestLog)

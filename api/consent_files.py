@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query, Request
@@ -17,7 +16,7 @@ from api.database import answered
 from api.problems import Detail, Problem, invalid_request, responses
 from api.recipients import ConsentBody, recipient_of
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus
-from notifications.fields import Printable
+from notifications.fields import PastTimestamp, Printable
 from notifications.notification import Recipient
 from privacy.masking import scrub
 from store.audit import Action
@@ -30,6 +29,7 @@ COLUMNS = (
     "phone", "recipientHash", "status", "purpose", "at", "source", "wording", "expiresAt", "sender", "eventId",
     "recordedBy", "recordedAt",
 )  # fmt: skip
+NEEDED = frozenset({"status", "at", "source"})
 FOR_READERS = frozenset({"eventId", "recordedBy", "recordedAt"})  # an import's are its own
 AT_ONCE = 500  # records read from the database together
 CSV = "text/csv"
@@ -40,6 +40,7 @@ class Row(ConsentBody):
     """One line. Of a recipient who was forgotten only the hash is known."""
 
     status: ConsentStatus  # type: ignore[assignment]  # the carrier's too: it was learnt elsewhere
+    at: PastTimestamp  # needed: without it the same line would be another record each time
     phone: str | None = None
     recipient_hash: Annotated[str | None, Field(pattern=r"^[0-9a-f]{32}$")] = None
     sender: Annotated[Printable | None, Field(max_length=40)] = None
@@ -99,7 +100,7 @@ async def export(
     openapi_extra={"requestBody": {"required": True, "content": _TEXT}},
 )
 async def add(request: Request, caller: Operator) -> Imported:
-    """Adds records; the first line names the columns, `phone,status,source` at least. A line that is in the ledger
+    """Adds records; the first line names the columns, `phone,status,at,source` at least. A line that is in the ledger
     already is known, so that an import may be repeated; one that is wrong is left out, and the others are added."""
     consents: Consents = request.app.state.consents
     vault: Vault = request.app.state.vault
@@ -126,7 +127,7 @@ async def _added(consents: Consents, vault: Vault, row: Row, recipient: Recipien
     record = ConsentRecord(
         purpose=row.purpose or EVERY,
         status=row.status,
-        at=row.at or datetime.now(UTC),
+        at=row.at,
         source=scrub(row.source),
         recorded_by=caller,
         wording=row.wording and scrub(row.wording),
@@ -141,8 +142,14 @@ def _rows(body: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         names = set(reader.fieldnames or ())
-        if not {"status", "source"} <= names or not names <= set(COLUMNS) or not names & {"phone", "recipientHash"}:
-            raise _unreadable(f"The first line must name columns of {','.join(COLUMNS)}: phone,status,source at least.")
+        if (
+            not {"status", "at", "source"} <= names
+            or not names <= set(COLUMNS)
+            or not names & {"phone", "recipientHash"}
+        ):
+            raise _unreadable(
+                f"The first line must name columns of {','.join(COLUMNS)}: phone,status,at,source at least."
+            )
         for cells in reader:
             if None in cells:
                 raise _unreadable(f"Line {reader.line_num} has more cells than the first line has names.")

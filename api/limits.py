@@ -1,7 +1,7 @@
 """How large a request may be, how long its body may take to come, and how much of all may come at once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,11 +18,12 @@ TOO_MUCH = Problem(503, "unavailable", "Too much is coming in. Nothing was done.
 class BodyLimit:
     """Answers 413 as soon as a body is known to be too large, without reading the rest, and 408 when it trickles."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int]) -> None:
-        """`larger` are the limits of paths that may take more."""
+    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int], knows: Callable[[str], bool]) -> None:
+        """`larger` are the limits of paths that may take more, from those whose key it `knows`."""
         self._app = app
         self._max_bytes = max_bytes
         self._larger = larger
+        self._knows = knows
         self._coming_in = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,9 +45,19 @@ class BodyLimit:
 
         return await self._app(scope, replay, send)
 
+    def _limit(self, scope: Scope) -> int:
+        larger = self._larger.get(scope["path"])
+        if larger is None:
+            return self._max_bytes
+        # Who has no key cannot have so much kept in memory for him.
+        presented = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, key = presented.decode("latin-1").partition(" ")
+        known = self._knows(key if scheme.lower() == "bearer" else "")
+        return max(self._max_bytes, larger) if known else self._max_bytes
+
     async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> Problem | None:
         """Why it is not taken. Raises _HungUp."""
-        max_bytes = max(self._max_bytes, self._larger.get(scope["path"], 0))
+        max_bytes = self._limit(scope)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > max_bytes:
             return _too_large(max_bytes)

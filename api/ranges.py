@@ -57,7 +57,7 @@ async def ranges(request: Request, caller: Operator) -> list[Range]:
 async def decide(
     range_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")], body: DecisionBody, request: Request, caller: Operator
 ) -> DecisionBody:
-    """Lets the texts that wait leave within a minute, or ends them as `suppressed`. The last decision stands."""
+    """Lets the texts that wait leave within ten minutes, or ends them as `suppressed`. The last decision stands."""
     held: HeldRanges = request.app.state.ranges
     async with audited(request, caller, Action.RANGE, detail=f"{body.decision} {range_id}"):
         if not await answered(held.decide(range_id, body.decision, caller.name)):

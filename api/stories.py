@@ -1,6 +1,7 @@
 """For those who ask what became of a message: by its eventId, by Twilio's SID, or by the phone it was sent to."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime
 from time import monotonic
@@ -27,7 +28,7 @@ LOOK_EVERY = 0.5  # seconds between looks while a story is followed
 ENDS_AFTER = 3.0  # seconds without news once it has ended
 KEEP_ALIVE_EVERY = 15.0  # seconds; proxies cut a connection on which nothing is said
 FOLLOW_AT_MOST = 3_600.0  # seconds; then the client asks again
-FOLLOWERS = 100  # at once, in one process
+FOLLOWERS = 20  # at once of one caller, in one process
 
 router = APIRouter(prefix="/api", tags=["notifications"])
 
@@ -125,7 +126,8 @@ async def stream(event_id: EventId, request: Request, caller: Reader) -> Streami
     last = request.headers.get("last-event-id", "0")
     told = int(last) if last.isascii() and last.isdigit() and len(last) < 7 else 0
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(followers.follow(request, begin, told), media_type="text/event-stream", headers=headers)
+    lines = followers.follow(request, begin, told, caller.name)
+    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
 
 
 @router.get("/messages/{sid}", responses=responses(400, 404, 503), response_model_exclude_none=True)
@@ -144,18 +146,17 @@ class Followers:
     """Those who follow a story; each costs a look into the database twice a second."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.of_caller: Counter[str] = Counter()
 
-    def follow(self, request: Request, begin: NotificationStory, told: int) -> AsyncIterator[str]:
+    def follow(self, request: Request, begin: NotificationStory, told: int, caller: str) -> AsyncIterator[str]:
         """Raises Problem 429 when there are too many."""
-        if self._count >= FOLLOWERS:
-            raise Problem(
-                429, "too_many_requests", f"{FOLLOWERS} stories are followed already.", headers={"Retry-After": "10"}
-            )
-        self._count += 1
-        return self._lines(request, begin, told)
+        if self.of_caller[caller] >= FOLLOWERS:
+            says = f"{caller} follows {FOLLOWERS} stories already."
+            raise Problem(429, "too_many_requests", says, headers={"Retry-After": "10"})
+        self.of_caller[caller] += 1
+        return self._lines(request, begin, told, caller)
 
-    async def _lines(self, request: Request, story: NotificationStory, told: int) -> AsyncIterator[str]:
+    async def _lines(self, request: Request, story: NotificationStory, told: int, caller: str) -> AsyncIterator[str]:
         began = quiet_since = spoke_at = monotonic()
         status: DeliveryStatus | None = None
         seen: set[str] = set()
@@ -184,7 +185,7 @@ class Followers:
                 except Unavailable:
                     continue
         finally:
-            self._count -= 1
+            self.of_caller[caller] -= 1
 
 
 def _json(model: BaseModel) -> str:

@@ -74,7 +74,7 @@ class Redelivered(_Body):
     """How many are sent now."""
 
     count: int
-    more: Annotated[bool, Field(description=f"There are more than {AT_ONCE}: order again, `until` the oldest.")]
+    more: Annotated[bool, Field(description=f"There are more than {AT_ONCE}: order again.")]
 
 
 class EndpointEntry(_Body):
@@ -132,10 +132,11 @@ async def enable(name: CallerName, request: Request, caller: Operator) -> Redeli
     """Enables a caller's endpoint again, and sends what was withheld from it."""
     outbox: Outbox = request.app.state.outbox
     async with audited(request, caller, Action.ENABLE, detail=name):
-        if not await answered(outbox.enable(name)):
-            raise Problem(404, "not_found", "No endpoint of this caller is disabled.")
+        was_disabled = await answered(outbox.enable(name))
         which = Selection(caller=name, state=WebhookState.WITHHELD)
         found: list[Webhook] = await answered(outbox.select(which, AT_ONCE + 1))
+        if not was_disabled and not found:
+            raise Problem(404, "not_found", "No endpoint of this caller is disabled, and nothing was withheld from it.")
         await _send(request, found[:AT_ONCE])
     log.warning("endpoint enabled", endpoint=name, withheld=len(found), caller=caller.name)
     return Redelivered(count=min(len(found), AT_ONCE), more=len(found) > AT_ONCE)

@@ -103,7 +103,8 @@ def opt_out(records: Iterable[ConsentRecord], purpose: str, rules: ConsentRules)
 
 
 def _lifts(record: ConsentRecord, out: ConsentRecord) -> bool:
-    return record.sender in (None, out.sender) and record.purpose in (EVERY, out.purpose)
+    """Only what was said before: an old START that is recorded late lifts no newer STOP."""
+    return out.at <= record.at and record.sender in (None, out.sender) and record.purpose in (EVERY, out.purpose)
 
 
 def _no_consent(record: ConsentRecord | None, purpose: str, rules: ConsentRules, now: datetime) -> str | None:

@@ -25,11 +25,17 @@ class Wish(StrEnum):
 # Nothing else is meant by these, wherever they stand in a message.
 _CLEAR = re.compile(
     r"\b(?:unsubscribe|opt(?: me)? out"
-    r"|stop (?:texting|messaging|sending|contacting|spamming|bothering|these|the (?:texts|messages|sms)|all)"
-    r"|(?:no|any) more (?:texts|messages|sms|of these)"
+    r"|stop (?:texting|messaging|contacting|spamming|bothering)"
+    r"|stop sending (?:me|us)"
+    r"|stop sending(?: (?:any|all|more|these|those|the|your|this|it|them|texts|messages|sms|spam|please))*$"
+    r"|stop (?:all|these|those|the)(?: (?:of )?(?:these|those|them|the|your|texts|messages|sms))*(?: (?:please|now))?$"
+    r"|no more (?:texts|messages|sms|of these)(?= (?:please|pls|thanks|thank|ever|to me|for me|from you|now)\b|$)"
     r"|(?:do not|dont|don t|never) (?:text|message|contact|sms) (?:me|us|this)"
-    r"|(?:remove|take|delete) (?:me|my number|this number)"
-    r"|lose my number|leave me alone"
+    r"|(?:do not|dont|don t|never) (?:ever )?send (?:me |us )?(?:any |more )*(?:texts|messages|sms|of these)"
+    r"|(?:remove|delete) (?:me|(?:my|this) number)(?: (?:from (?:your|the|this) (?:\w+ )?(?:list|lists|database|system"
+    r"|contacts|records)|please|now)|$)"
+    r"|take (?:me|(?:my|this) number) off"
+    r"|wrong (?:number|person) (?:please )?stop|lose my number|leave me alone"
     r"|no mas (?:mensajes|sms|textos)|dejen? de (?:enviar\w*|mandar\w*|escribir\w*)|dar(?:me)? de baja|baja por favor"
     r"|keine (?:sms|nachrichten|texte) mehr|nicht mehr (?:schreiben|anschreiben|kontaktieren|simsen)"
     r"|abmelden|abbestellen"
@@ -45,7 +51,11 @@ _POLITE = frozenset(
     | {"sir", "thanks", "thank", "you", "kindly", "again", "at", "once", "por", "favor", "ya", "gracias", "bitte"}
     | {"jetzt", "danke", "sofort", "texts", "text", "texting", "messages", "message", "messaging", "sms", "spam", "me"}
 )
-_NOT = re.compile(r"\b(?:do not|dont|don t|never) (?:\w+ )?(?:stop|quit|end|unsubscribe|opt)\b")
+_NOT = re.compile(
+    r"\b(?:do not|dont|don t|never) (?:ever |please |(?:want|wish|mean|like) to )?(?:stop|quit|end|unsubscribe|opt)\b"
+)
+_LAST_WORDS = frozenset({"stop", "stopp", "unsubscribe", "optout", "stopall"})
+_CLAUSE_ENDS = re.compile(r"[.!?;:,\n\r。！？、]+|\s[-–—]+\s")
 
 
 def wish_of(body: str, opt_out_type: str | None = None) -> tuple[Wish | None, bool]:
@@ -66,10 +76,16 @@ def _asks_to_stop(body: str) -> bool:
     plain = "".join(char for char in unicodedata.normalize("NFKD", body.lower()) if not unicodedata.combining(char))
     if re.search(r"[ぁ-ヿ一-鿿]", body):
         plain = unicodedata.normalize("NFKC", body)
-    words = re.sub(r"[\W_]+", " ", plain).split()
-    text = " ".join(words)
-    if _NOT.search(text):
-        return False
-    if _CLEAR.search(text):
+    clauses = [words for clause in _CLAUSE_ENDS.split(plain) if (words := re.sub(r"[\W_]+", " ", clause).split())]
+    texts = [" ".join(words) for words in clauses]
+    if any(_CLEAR.search(text) and not _NOT.search(text) for text in texts):
         return True
-    return any(word in _ASKS for word in words) and all(word in _ASKS | _POLITE for word in words)
+    if not clauses or any(_NOT.search(text) for text in texts):
+        return False
+    whole = [word for words in clauses for word in words]
+    return _only(whole, _ASKS) or _only(clauses[-1], _LAST_WORDS)
+
+
+def _only(words: list[str], asks: frozenset[str]) -> bool:
+    """Whether there is nothing but words that ask to stop, and polite ones."""
+    return any(word in asks for word in words) and all(word in asks | _POLITE for word in words)

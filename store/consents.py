@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.consent import (
@@ -76,7 +76,7 @@ class Consents:
         self, connection: AsyncConnection, recipient_hash: str, purpose: str, now: datetime
     ) -> str | None:
         """Why nothing may be sent for this purpose now; None when it may."""
-        return why_not(await _records(connection, recipient_hash), purpose, self.rules, now)
+        return why_not(await _deciding(connection, recipient_hash, purpose), purpose, self.rules, now)
 
     async def opted_out(
         self, recipient_hash: str, source: str, *, purpose: str | None, sender: str | None, reference: str | None
@@ -140,6 +140,9 @@ class Consents:
         )
 
 
+_OF_OPT_OUT = (ConsentStatus.OPTED_OUT, ConsentStatus.OPTED_IN)
+
+
 async def add(
     connection: AsyncConnection, recipient_hash: str, record: ConsentRecord, reference: str | None = None
 ) -> bool:
@@ -184,6 +187,20 @@ def _reference(record: ConsentRecord) -> str:
     ends = record.expires_at.isoformat() if record.expires_at else ""
     parts = (record.status, record.purpose, record.at.astimezone(UTC).isoformat(), ends, record.recorded_by)
     return "/".join((*parts, record.source, record.wording or ""))
+
+
+async def _deciding(connection: AsyncConnection, recipient_hash: str, purpose: str) -> list[ConsentRecord]:
+    """Opt-outs, and the one consent record that counts: events may have brought thousands."""
+    its = consents.c.recipient_hash == recipient_hash
+    latest = (
+        select(consents.c.id)
+        .where(its, consents.c.status.not_in(_OF_OPT_OUT), consents.c.purpose.in_((EVERY, purpose)))
+        .order_by(consents.c.at.desc(), consents.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(consents).where(its, or_(consents.c.status.in_(_OF_OPT_OUT), consents.c.id == latest))
+    return [_record(row) for row in await connection.execute(query.order_by(consents.c.id))]
 
 
 async def _records(connection: AsyncConnection, recipient_hash: str) -> list[ConsentRecord]:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from store.counted import count_on
 from store.schema import HEAD
-from store.sqlite import connected
+from store.sqlite import Connection, connected
 
 
 class Database:
@@ -36,6 +36,24 @@ class Database:
             yield connection
         for count in counts:
             count()
+
+    @asynccontextmanager
+    async def rebuilding(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction for migrations. SQLite changes a column by making its table anew, and would not drop the old
+        one while rows of others point at it (sqlite.org, "Making other kinds of table schema changes")."""
+        if self.engine.dialect.name != "sqlite":
+            async with self.write() as connection:
+                yield connection
+            return
+        async with self._turn, self.engine.connect() as connection:
+            sqlite3 = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(sqlite3, Connection)
+            await sqlite3.cursor().execute("PRAGMA foreign_keys=OFF")  # within a transaction it would do nothing
+            try:
+                async with connection.begin():
+                    yield connection
+            finally:
+                await sqlite3.cursor().execute("PRAGMA foreign_keys=ON")
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

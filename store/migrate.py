@@ -11,18 +11,18 @@ from store.database import Database
 _LOCK = 0x48454C494F  # "HELIO": any number, the same for all who migrate
 
 
-async def migrate(database: Database) -> tuple[str | None, str | None]:
+async def migrate(database: Database, to: str = "head") -> tuple[str | None, str | None]:
     """Runs what is missing; safe to run again, and from two places at once. Returns the revisions before and after."""
     before = await database.revision()
-    async with database.write() as connection:
+    async with database.rebuilding() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(_upgrade, to)
     return before, await database.revision()
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

@@ -36,6 +36,7 @@ _ON_ITS_WAY = Refusal(
 )
 _HELD = Refusal("held", "It waits for its time; cancel or reschedule it.", False)
 _UNDER_WAY = Refusal("still_sending", "It is being sent now; wait for what comes of it.", False)
+_NOT_KEPT = Refusal("not_kept", "Its text is not kept any more, or its recipient was forgotten.", False)
 _NOT_THERE = Refusal("not_found", "No event of this ID is known.", False)
 
 
@@ -53,10 +54,14 @@ class Resends:
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             # The lock on the event's row keeps two operators apart.
-            query = select(notifications.c.status).where(notifications.c.event_id == event_id).with_for_update()
-            status = (await connection.execute(query)).scalar()
-            if status is None:
+            columns = notifications.c.status, notifications.c.sealed_request
+            query = select(*columns).where(notifications.c.event_id == event_id).with_for_update()
+            row = (await connection.execute(query)).first()
+            if row is None:
                 return _NOT_THERE
+            if row.sealed_request is None:
+                return _NOT_KEPT
+            status = row.status
             number, state, claim = await self._latest(connection, event_id)
             if status == DeliveryStatus.HELD:
                 return _HELD

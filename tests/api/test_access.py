@@ -325,7 +325,7 @@ ORDERS: dict[tuple[str, str], tuple[str, dict[str, Any] | str | None, str]] = {
     ("POST", "/api/ranges/{range_id}"): ("range", {"decision": "block"}, "not_found"),
     ("POST", "/api/webhooks/redeliver"): ("redeliver", {"ids": ["none/1/delivered"]}, "done"),
     ("POST", "/api/webhooks/endpoints/{name}/enable"): ("enable endpoint", None, "not_found"),
-    ("POST", "/api/consents.csv"): ("import consents", "phone,status,source\n", "done"),
+    ("POST", "/api/consents.csv"): ("import consents", "phone,status,at,source\n", "done"),
 }
 
 

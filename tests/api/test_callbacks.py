@@ -1,9 +1,9 @@
 """Status callbacks: Twilio's alone, each one kept, only final ones signalled."""
 
-from typing import asyncio
+import asyncio
+from typing import Any
 from urllib.parse import urlencode
 
-import Any
 import httpx
 import pytest
 from twilio.request_validator import RequestValidator

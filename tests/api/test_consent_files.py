@@ -13,6 +13,7 @@ import consents
 from tests.workflow.test_consent import standing
 from tests.world import KEY, World
 
+WHEN = "2026-01-01T00:00:00Z"
 HEAD = "phone,status,purpose,at,source,wording,expiresAt\n"
 
 
@@ -66,12 +67,13 @@ async def test_wrong_lines_are_told_and_the_others_are_added(world: World) -> No
     phone = world.event()["phone"]
     answer = await added(
         world,
-        f"{HEAD}5551234,granted,order-updates,,form,,\n{phone},granted,,,form,,\n{phone},perhaps,,,form,,\n"
+        f"{HEAD}5551234,granted,order-updates,{WHEN},form,,\n{phone},granted,,{WHEN},form,,\n"
+        f"{phone},perhaps,,{WHEN},form,,\n{phone},revoked,order-updates,,form,,\n"
         f"{phone},revoked,order-updates,2026-01-01,form,,\n{phone},revoked,order-updates,2026-01-01T00:00:00Z,form,,\n",
     )
     told: dict[str, Any] = answer.json()
-    assert (told["added"], [one["line"] for one in told["refused"]]) == (1, [2, 3, 4, 5])
-    assert [one["details"][0]["field"] for one in told["refused"]] == ["phone", "(body)", "status", "at"]
+    assert (told["added"], [one["line"] for one in told["refused"]]) == (1, [2, 3, 4, 5, 6])
+    assert [one["details"][0]["field"] for one in told["refused"]] == ["phone", "(body)", "status", "at", "at"]
     assert "5551234" not in answer.text
 
 
@@ -80,10 +82,10 @@ async def test_wrong_lines_are_told_and_the_others_are_added(world: World) -> No
     [
         b"",
         b"\xff\xfe",
-        b"phone,status\n+15558675310,granted\n",
-        b"phone,status,source,colour\n",
-        b"phone,status,source\n+15558675310,revoked,form,more\n",
-        b'phone,status,source\n"+1555"8,revoked,form\n',
+        b"phone,status,source\n+15558675310,revoked,form\n",
+        b"phone,status,at,source,colour\n",
+        b"phone,status,at,source\n+15558675310,revoked,2026-01-01T00:00:00Z,form,more\n",
+        b'phone,status,at,source\n"+1555"8,revoked,2026-01-01T00:00:00Z,form\n',
     ],
 )
 async def test_what_cannot_be_read_is_told(world: World, text: bytes) -> None:
@@ -91,11 +93,14 @@ async def test_what_cannot_be_read_is_told(world: World, text: bytes) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-async def test_the_command_writes_and_reads_files(world: World, tmp_path: Path) -> None:
-    phones = [world.event()["phone"] for _ in range(consents.LINES + 5)]
+async def test_the_command_writes_and_reads_files(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consents.PIECE", 2_000)  # in several requests
+    phones = [world.event()["phone"] for _ in range(120)]
     given, kept = tmp_path / "given.csv", tmp_path / "kept.csv"
-    lines = [f"{phone},revoked,2026-04-05T09:00:00Z,list\n" for phone in phones]
-    given.write_text("phone,status,at,source\n" + "".join(lines) + "nonsense,revoked,,list\n")
+    lines = [f'{phone},revoked,2026-04-05T09:00:00Z,"list, of spring"\n' for phone in phones]
+    given.write_text("phone,status,at,source\n" + "".join(lines) + "nonsense,revoked,2026-04-05T09:00:00Z,list\n")
     console = Console(file=io.StringIO(), width=200)
     assert await consents.read(world.settings, console, given, KEY) == 1
     assert await consents.write(world.settings, console, kept, "revoked", KEY) == 0

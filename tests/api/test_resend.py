@@ -5,9 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from notifications.notification import Outcome
 from store.resends import Refusal, Resends
+from store.schema import notifications
 from tests.world import KEY, World
 
 
@@ -147,3 +149,17 @@ async def test_an_unknown_event_is_404_and_a_stranger_401(world: World) -> None:
     stranger = {"Authorization": f"Bearer {KEY}x"}
     answer = await world.http.post("/api/notifications/no-such-event/resend", json={"reason": "why"}, headers=stranger)
     assert answer.status_code == 401
+
+
+async def test_what_is_not_kept_any_more_keeps_its_status_when_it_cannot_be_sent_again(world: World) -> None:
+    event = world.event()
+    await world.post(event)
+    before = await world.until(event["eventId"], "delivered")
+    async with world.database.write() as connection:
+        mine = notifications.c.event_id == event["eventId"]
+        await connection.execute(update(notifications).where(mine).values(sealed_request=None))
+    order = {"reason": "he asks for it", "force": True}
+    answer = await world.http.post(f"/api/notifications/{event['eventId']}/resend", json=order)
+    assert (answer.status_code, answer.json()["error"]) == (409, "not_kept")
+    after = await world.story(event["eventId"])
+    assert (after["status"], after["sid"]) == ("delivered", before["sid"])

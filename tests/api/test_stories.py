@@ -116,9 +116,9 @@ async def test_too_many_followers_are_sent_away(world: World) -> None:
     from api.problems import Problem
 
     followers = Followers()
-    followers._count = FOLLOWERS
+    followers.of_caller["shop"] = FOLLOWERS
     with pytest.raises(Problem) as refused:
-        followers.follow(None, None, 0)  # type: ignore[arg-type]
+        followers.follow(None, None, 0, "shop")  # type: ignore[arg-type]
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "10"})
 
 

@@ -37,6 +37,12 @@ def test_an_opt_out_is_stronger_than_any_later_consent() -> None:
     assert refused(record("opted_out", days_ago=5), record("granted", purpose=ORDERS, days_ago=1))
 
 
+def test_an_old_start_that_is_recorded_late_lifts_no_newer_stop() -> None:
+    granted = record("granted", purpose=ORDERS, days_ago=9)
+    assert refused(granted, record("opted_out", days_ago=1), record("opted_in", days_ago=5))
+    assert not refused(granted, record("opted_out", days_ago=5), record("opted_in", days_ago=1))
+
+
 def test_opted_in_lifts_the_opt_out_and_is_no_consent() -> None:
     lifted = (record("opted_out"), record("opted_in"))
     assert refused(*lifted)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from api import connection, limits
 from api.codec.server import server as codec_server
 from tests.hostile.wire import HUNG_UP, Wire, ask, request, wire
-from tests.world import World, free_port, listening
+from tests.world import KEY, World, free_port, listening
 
 HEALTH = request("GET", "/healthz")
 SHIPPED = "/api/order-shipped-sms"
@@ -138,9 +138,20 @@ async def test_hundreds_of_slow_clients_stop_nobody_else(world: World) -> None:
         assert all(await asyncio.gather(*(one.ended() for one in slow)))
 
 
+@pytest.mark.parametrize(
+    "authorization", [b"", b"Authorization: Bearer nobodys-key\r\n", b"Authorization: Basic eA==\r\n"]
+)
+async def test_who_has_no_key_cannot_have_much_kept_for_him(world: World, authorization: bytes) -> None:
+    async with wire(world) as one:
+        head = b"POST /api/batches HTTP/1.1\r\nHost: a\r\n" + authorization + b"Content-Length: 1000000\r\n\r\n"
+        await one.send(head)
+        assert (await one.reply()).status == 413
+
+
 async def test_bodies_that_come_in_at_once_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_AT_ONCE", 100_000)
-    head = b"POST /api/batches HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+    known = f"Authorization: Bearer {KEY}\r\n".encode()
+    head = b"POST /api/batches HTTP/1.1\r\nHost: a\r\n" + known + b"Content-Length: 1000000\r\n\r\n"
     async with AsyncExitStack() as stack:
         many = [await stack.enter_async_context(wire(world)) for _ in range(6)]
         await asyncio.gather(*(one.send(head + b" " * 60_000) for one in many))

@@ -1,8 +1,10 @@
 """The migrations make what the code expects."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from store.database import Database
 from store.migrate import migrate
@@ -25,4 +27,31 @@ async def test_an_empty_database_is_not_ready(tmp_path: object) -> None:
     database = Database(f"sqlite:///{tmp_path}/empty.db")
     assert await database.revision() is None
     assert not await database.ready()
+    await database.close()
+
+
+async def test_a_database_that_was_in_use_is_migrated_too(tmp_path: object) -> None:
+    """SQLite makes some tables anew, to which rows of others point."""
+    database = Database(f"sqlite:///{tmp_path}/used.db")
+    await migrate(database, to="0003")
+    async with database.write() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO notifications (event_id, kind, caller, content_hash, recipient_hash, masked_phone,"
+                " country, sealed_request, status, attempts, duplicate_send, accepted_at, updated_at, first_leg)"
+                " VALUES ('event-1', 'order-shipped', 'shop', 'c', 'r', '***5310', 'US', 'k:AA==', 'delivered', 1, 0,"
+                " '2026-01-01', '2026-01-01', 1)"
+            )
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO legs (event_id, number, state, claim, claimed_at, looks, capped) VALUES ('event-1', 1,"
+                " 'accepted', 'run/1', '2026-01-01', 0, 0)"
+            )
+        )
+    assert (await migrate(database))[1] == HEAD
+    async with database.write() as connection:
+        assert (await connection.execute(text("SELECT event_id FROM legs"))).scalars().all() == ["event-1"]
+        with pytest.raises(IntegrityError):  # rows are held to what they point at, as before
+            await connection.execute(text("DELETE FROM notifications"))
     await database.close()
