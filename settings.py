@@ -284,6 +284,13 @@ class Settings(BaseSettings):
         example = "30,support-ack=7,incident-alert=forever"
         return parse_per_name(value, without="forever", example=example, digits=5) if isinstance(value, str) else value
 
+    @field_validator("retain_number_days")
+    @classmethod
+    def _number_is_needed(cls, days: PerName) -> PerName:
+        if 0 in (days.default, *days.named.values()):
+            raise ValueError("must be at least 1 day: who was alerted is told of the end, and a key is used for a day")
+        return days
+
     @field_validator("country_budget", "caller_budget", mode="before")
     @classmethod
     def _budgets(cls, value: Any) -> Any:

@@ -9,11 +9,12 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from carrier.calls import Calls
-from carrier.errors import CarrierError
+from carrier.errors import CarrierError, Refused
 from carrier.messages import Messages
 from notifications.notification import Purged
 from notifications.per_name import PerName
-from notifications.status import DeliveryStatus
+from notifications.policy import LISTENS_FOR
+from notifications.status import OPEN_ENDED, DeliveryStatus
 from store import purge
 from store.erasures import Erasure, Erasures, Trace
 from store.timeline import Entry, Timeline
@@ -21,6 +22,8 @@ from workflows import names
 from workflows.dispatch import Dispatch
 
 ENOUGH = timedelta(minutes=4)  # it stops before its activity times out; the next one goes on
+FORGETS_FOR = timedelta(minutes=2)  # of these; what is kept too long has its turn as well
+UNDER_WAY = 20009  # Twilio: "cannot delete this resource before it is complete"
 
 log = structlog.stdlib.get_logger("heliograph.purge")
 
@@ -59,15 +62,15 @@ class Purge:
         """One sweep. Raises SQLAlchemyError, RPCError; the next one goes on."""
         now = datetime.now(UTC)
         await self._erasures.again()
-        forgotten = [await self._forget(erasure) for erasure in await self._erasures.unfinished()]
-        bodies = await self._repeat(now, self._drop_bodies)
+        forgotten = await self._forget_all(now)
+        bodies = await self._drop_bodies(now)
         numbers = await self._repeat(now, lambda: self._tables.numbers(self._numbers, now))
         stories = await self._repeat(now, lambda: self._tables.stories(self._stories, now))
         keys = await self._tables.cards(self._numbers, now)
         await self._tables.counters(now)
         redacted = await self._redact(now)
         purged = Purged(
-            forgotten=forgotten.count(True),
+            forgotten=forgotten,
             bodies=bodies,
             numbers=numbers,
             stories=stories,
@@ -86,12 +89,22 @@ class Purge:
                 break
         return done
 
-    async def _drop_bodies(self) -> int:
-        dropped = await self._tables.bodies(self._bodies, datetime.now(UTC))
-        for event_id in dropped:
-            await self._dispatch.forget(event_id)  # its history has the body too, unless Temporal's retention was first
-            activity.heartbeat()
-        return len(dropped)
+    async def _drop_bodies(self, began: datetime) -> int:
+        """Histories have the body too, unless Temporal's retention was first: they go before what names them does."""
+        done, under_way = 0, list[str]()
+        while datetime.now(UTC) - began < ENOUGH and len(under_way) < purge.AT_ONCE:
+            due = await self._tables.with_bodies(self._bodies, datetime.now(UTC), but=under_way)
+            forgotten = [event_id for event_id in due if await self._beating(self._dispatch.forget(event_id))]
+            await self._tables.drop_bodies(forgotten)
+            under_way += set(due).difference(forgotten)
+            done += len(forgotten)
+            if len(due) < purge.AT_ONCE:
+                break
+        return done
+
+    async def _beating(self, step: Awaitable[bool]) -> bool:
+        activity.heartbeat()
+        return await step
 
     async def _redact(self, now: datetime) -> int:
         if self._redact_after is None:
@@ -105,26 +118,52 @@ class Purge:
             activity.heartbeat(done)
         return done
 
-    async def _forget(self, erasure: Erasure) -> bool:
-        """Whether nothing is left of him."""
+    async def _forget_all(self, began: datetime) -> int:
+        """How many recipients nothing is left of. Twilio's first failure ends it, since each may take its time-out."""
+        done = 0
+        try:
+            for erasure in await self._erasures.unfinished():
+                done += await self._forget(erasure, until=began + FORGETS_FOR)
+        except CarrierError as failure:
+            log.warning("Twilio did not do it", error_code=failure.code, http_status=failure.http_status)
+        return done
+
+    async def _forget(self, erasure: Erasure, until: datetime) -> bool:
+        """Whether nothing is left of him. Raises CarrierError."""
         complete = True
-        for trace in await self._erasures.traces(erasure.recipient_hash):
-            complete &= await self._wipe(trace)
+        for trace in await self._erasures.traces(erasure):
+            if datetime.now(UTC) > until:
+                return False
+            complete &= await self._wipe(trace, erasure.recipient_hash)
             activity.heartbeat()
         if complete:
             await self._erasures.finish(erasure)
         return complete
 
-    async def _wipe(self, trace: Trace) -> bool:
+    async def _wipe(self, trace: Trace, recipient_hash: str) -> bool:
         if trace.status is DeliveryStatus.HELD:
             await self._cancel(trace.event_id)
-        if not trace.status.final or not await self._dispatch.forget(trace.event_id):
-            return False  # a send that is under way ends by itself, without his key
+        # A send that is under way ends by itself, without his key. Once nobody listens, what has no end has ended.
+        may_be_last = trace.status.final or trace.status in OPEN_ENDED
+        if not may_be_last or not await self._dispatch.forget(trace.event_id):
+            return False
         for sid in trace.sids:
-            carrier = self._calls if sid.startswith("CA") else self._messages
-            if not await self._twilio_took(carrier.delete(sid)):
+            if not await self._delete_at_twilio(sid, trace.updated_at):
                 return False
-        await self._erasures.wipe(trace.event_id)
+        await self._erasures.wipe(trace.event_id, recipient_hash)
+        return True
+
+    async def _delete_at_twilio(self, sid: str, last_news: datetime) -> bool:
+        """Raises CarrierError other than Refused."""
+        is_call = sid.startswith("CA")
+        try:
+            await (self._calls.delete(sid) if is_call else self._messages.delete(sid))
+        except Refused as refused:
+            log.warning("Twilio did not do it", error_code=refused.code, http_status=refused.http_status)
+            if refused.code != UNDER_WAY or datetime.now(UTC) - last_news < LISTENS_FOR:
+                return False
+            # It may be under way for ever, where no carrier reports its end. What it says goes at least.
+            return is_call or await self._twilio_took(self._messages.redact(sid))
         return True
 
     async def _cancel(self, event_id: str) -> None:

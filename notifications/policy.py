@@ -44,6 +44,9 @@ class Rung(BaseModel):
         return cls(channel="operations-webhook", try_for=try_for)
 
 
+LISTENS_FOR = timedelta(hours=24)
+
+
 class Policy(BaseModel):
     """How long a text may take, when it is worthless, and who hears of it when it fails."""
 
@@ -55,7 +58,7 @@ class Policy(BaseModel):
     """From acceptance to the handset; after it the ladder runs."""
     stale_after: timedelta = Field(ge=timedelta(seconds=5), le=timedelta(days=7))
     """From acceptance; after it the text is not sent any more. Twilio gets the rest of it as validity period."""
-    listen_for: timedelta = timedelta(hours=24)
+    listen_for: timedelta = LISTENS_FOR
     """How long a late callback is waited for after the ladder has run without a final status."""
     when_unknown: WhenUnknown = WhenUnknown.HOLD
     keeps_quiet: bool = False

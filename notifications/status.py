@@ -46,6 +46,9 @@ _ORDER = (
     DeliveryStatus.SENT,
 )
 
+OPEN_ENDED = frozenset({DeliveryStatus.UNKNOWN, DeliveryStatus.SENT})
+"""Not final, and yet the last word of some: there are carriers that report no delivery, and answers that never come."""
+
 
 def rank(status: DeliveryStatus) -> int:
     """How far along a status is; all final ones are equally far."""

@@ -2,13 +2,13 @@
 ended badly without anybody being told."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select, update
 
 from notifications.notification import Leg, NotificationRequest
-from notifications.status import FINAL, DeliveryStatus
+from notifications.status import FINAL, OPEN_ENDED, DeliveryStatus
 from privacy.encryption import DecryptionError, KeyRing
 from store.database import Database
 from store.ledger import LegState
@@ -17,6 +17,9 @@ from store.schema import legs, notifications
 # Legs of which no request has reached Twilio, or which Twilio has refused.
 _NOT_POSTED = (None, LegState.RELEASED, LegState.REFUSED)
 _BAD_ENDS = (DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED, DeliveryStatus.EXPIRED)
+# A text is worth something for 10 hours at most to Twilio, and carriers try a handset that is off for up to 72 more.
+# Who has said nothing in four days says nothing more; a callback that comes all the same is still taken.
+NO_ANSWER_AFTER = timedelta(days=4)
 
 log = structlog.stdlib.get_logger("heliograph.cases")
 
@@ -69,7 +72,7 @@ class Cases:
             select(notifications.c.event_id)
             .where(
                 or_(
-                    notifications.c.status.not_in(FINAL),
+                    and_(notifications.c.status.not_in(FINAL), not_(_given_up(now))),
                     and_(notifications.c.status.in_(_BAD_ENDS), notifications.c.escalated.is_(None)),
                 ),
                 notifications.c.updated_at < quiet_since,
@@ -123,3 +126,12 @@ class Cases:
             sid=leg.sid if leg else None,
             carrier_status=leg.carrier_status if leg else None,
         )
+
+
+def _given_up(now: datetime) -> ColumnElement[bool]:
+    """Operators know, and there will be no answer: asking for it would go on for ever."""
+    return and_(
+        notifications.c.status.in_(OPEN_ENDED),
+        notifications.c.escalated.is_not(None),
+        notifications.c.updated_at < now - NO_ANSWER_AFTER,
+    )

@@ -156,6 +156,7 @@ recipients = Table(
     Column("sealed_key", Text, nullable=False),
     Column("sealed_phone", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime, nullable=False),  # when something was last sealed with it; up to a day behind
 )
 
 consents = Table(

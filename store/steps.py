@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import NotificationRequest
 from notifications.status import DeliveryStatus
@@ -12,7 +13,7 @@ from store.changes import count_hold, hold_reason
 from store.database import Database, insert_or
 from store.event_rows import held_entry, open_event, sealed_recipient
 from store.ledger import LegState
-from store.schema import legs, notifications
+from store.schema import erasures, legs, notifications
 from store.timeline import Entry, append
 
 
@@ -31,6 +32,9 @@ class StepRecords:
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             await open_event(connection, self._ring, request, now)
+            if await _forgotten_since(connection, request):
+                nameless = request.recipient.model_copy(update={"masked": "***"})
+                request = request.model_copy(update={"recipient": nameless})
             opened = await connection.execute(
                 insert_or(connection, legs)
                 .values(
@@ -93,3 +97,15 @@ class StepRecords:
         )
         async with self._database.read() as connection:
             return list((await connection.execute(query)).scalars())
+
+
+async def _forgotten_since(connection: AsyncConnection, request: NotificationRequest) -> bool:
+    """Whether the step's recipient was forgotten after the event was accepted; its texts to him cannot be opened."""
+    query = select(
+        exists().where(
+            notifications.c.event_id == request.event_id,
+            erasures.c.recipient_hash == request.recipient.hash,
+            erasures.c.at >= notifications.c.accepted_at,
+        )
+    )
+    return bool((await connection.execute(query)).scalar())

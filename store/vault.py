@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import select
@@ -17,6 +17,9 @@ from privacy.encryption import DecryptionError, KeyRing
 from privacy.sealing import RecipientKey, Token, seal_without_recipient, token, tokens
 from store.database import Database, insert_or
 from store.schema import recipients
+
+USED_AT_LAGS = timedelta(days=1)
+"""How far `recipients.used_at` may be behind: a busy recipient costs one write a day."""
 
 PATIENCE = 1.5  # seconds for the database, while a caller waits
 
@@ -165,31 +168,48 @@ class Vault:
         try:
             async with asyncio.timeout(PATIENCE):
                 async with self._database.read() as connection:
-                    known = await self._known(connection, wanted)
-                new = [one for one in wanted.values() if one.hash not in known]
-                if new:
-                    known |= await self.enrol(new)
+                    known = await self._known(connection, wanted, used_since=datetime.now(UTC) - USED_AT_LAGS)
+                others = [one for one in wanted.values() if one.hash not in known]
+                if others:
+                    known |= await self.enrol(others)
                 return known
         except (SQLAlchemyError, OSError, TimeoutError) as failure:
             log.warning("sealed without the recipient's key", error=type(failure).__name__)
             return {}
 
     async def enrol(self, people: Sequence[Recipient]) -> dict[str, RecipientKey]:
-        """Gives each a key; who has one keeps it. Their numbers must be clear. Raises SQLAlchemyError."""
+        """Gives each a key; who has one keeps it, and it counts as used. Their numbers must be clear. Raises
+        SQLAlchemyError."""
+        now = datetime.now(UTC)
         async with self._database.write() as connection:
-            for one in people:
+            for one in sorted(people, key=lambda one: one.hash):  # each waits for the others in the same order
                 key, sealed_key = RecipientKey.new(self._ring)
                 row = {
                     "recipient_hash": one.hash,
                     "key_id": key.id,
                     "sealed_key": sealed_key,
                     "sealed_phone": key.seal(one.phone),
-                    "created_at": datetime.now(UTC),
+                    "created_at": now,
+                    "used_at": now,
                 }
-                await connection.execute(insert_or(connection, recipients).values(row).on_conflict_do_nothing())
+                await connection.execute(
+                    insert_or(connection, recipients)
+                    .values(row)
+                    .on_conflict_do_update(
+                        index_elements=[recipients.c.recipient_hash],
+                        set_={"used_at": now},
+                        where=recipients.c.used_at < now - USED_AT_LAGS,
+                    )
+                )
             return await self._known(connection, [one.hash for one in people])
 
-    async def _known(self, connection: AsyncConnection, hashes: Iterable[str]) -> dict[str, RecipientKey]:
+    async def _known(
+        self, connection: AsyncConnection, hashes: Iterable[str], *, used_since: datetime | None = None
+    ) -> dict[str, RecipientKey]:
+        """The keys that there are; with `used_since`, those of which it is written down that they were used since."""
         columns = recipients.c.recipient_hash, recipients.c.key_id, recipients.c.sealed_key
-        rows = await connection.execute(select(*columns).where(recipients.c.recipient_hash.in_(list(hashes))))
+        query = select(*columns).where(recipients.c.recipient_hash.in_(list(hashes)))
+        if used_since is not None:
+            query = query.where(recipients.c.used_at >= used_since)
+        rows = await connection.execute(query)
         return {row.recipient_hash: RecipientKey.opened(self._ring, row.key_id, row.sealed_key) for row in rows}

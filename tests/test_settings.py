@@ -119,6 +119,8 @@ def test_production_refuses_what_is_not_safe(change: dict[str, Any], line: str) 
         ("caller_budget", "many"),
         ("pumping_limit", "200/10m,400/1h"),
         ("retain_body_days", "for-a-while"),
+        ("retain_number_days", "0"),
+        ("retain_number_days", "90,support-ack=0"),
         ("idempotency_window_days", 0),
         ("operations_webhook_secret", "x"),
         ("require_twilio_signature", "maybe"),

@@ -175,17 +175,21 @@ class Dispatch:
         return True
 
     async def forget(self, event_id: str) -> bool:
-        """Deletes an event's runs that have closed, histories included; False when one is open."""
+        """Deletes an event's runs, histories included; does nothing and is False when one is open."""
         try:
             latest = await self.client.get_workflow_handle(event_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return True
             raise
-        if latest.status is WorkflowExecutionStatus.RUNNING:
+        if latest.close_time is None:
             return False
-        runs = [run.run_id async for run in self.client.list_workflows(f"WorkflowId = '{event_id}'")]
-        for run_id in {latest.run_id, *runs}:  # the list lags, and may not have the latest yet
+        listed = [run async for run in self.client.list_workflows(f"WorkflowId = '{event_id}'")]
+        for run in listed:
+            # One may have begun since; or the list lags, and the run has closed.
+            if run.close_time is None and await self._is_open(event_id, run.run_id):
+                return False
+        for run_id in {latest.run_id, *(run.run_id for run in listed)}:  # the list may not have the latest yet
             request = DeleteWorkflowExecutionRequest(
                 namespace=self.client.namespace,
                 workflow_execution=WorkflowExecution(workflow_id=event_id, run_id=run_id),
@@ -196,6 +200,14 @@ class Dispatch:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
         return True
+
+    async def _is_open(self, event_id: str, run_id: str) -> bool:
+        try:
+            return (await self.client.get_workflow_handle(event_id, run_id=run_id).describe()).close_time is None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
 
     async def purge_soon(self) -> None:
         """Has the purge run now rather than within the hour."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,23 +12,32 @@ import pytest
 from google.protobuf.message import Message
 from sqlalchemy import select, text, update
 from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Client,
+    DescribeWorkflowInput,
+    Interceptor,
+    OutboundInterceptor,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
+from temporalio.service import RPCError
 
 from activities.purge import Purge
 from carrier.calls import Calls
 from carrier.messages import Messages
 from notifications.notification import Purged
 from notifications.per_name import PerName
-from privacy.encryption import KeyRing
+from privacy.encryption import KeyedHash, KeyRing
 from store.erasures import Erasures
 from store.purge import Purge as PurgeTables
 from store.schema import metadata, notifications, recipients
 from store.timeline import Timeline
-from tests.workflow.test_consent import inbound, sid, standing
-from tests.workflow.test_incidents import acknowledge, alert, until_texted
+from tests.workflow.test_consent import consent, inbound, sid, standing
+from tests.workflow.test_incidents import acknowledge, alert, resolve, until_texted
 from tests.workflow.test_incidents import post as post_alert
 from tests.workflow.test_reminders import appointment
 from tests.workflow.test_reminders import post as post_appointment
-from tests.world import World
+from tests.world import World, free_port
 from workflows import names
 from workflows.dispatch import Dispatch
 from workflows.retention import Retention
@@ -201,14 +210,17 @@ async def test_to_forget_somebody_unknown_is_fine(world: World, phone: str) -> N
 
 
 @asynccontextmanager
-async def keeping(world: World, **keep: Any) -> AsyncIterator[Purge]:
-    """A purge with other times than the worker's."""
-    messages, calls = Messages(world.settings), Calls(world.settings)
+async def keeping(
+    world: World, *, temporal: Client | None = None, twilio: str | None = None, **keep: Any
+) -> AsyncIterator[Purge]:
+    """A purge with other times than the worker's, or with another Temporal or Twilio."""
+    settings = world.settings.model_copy(update={"twilio_api_base_url": twilio}) if twilio else world.settings
+    messages, calls = Messages(settings), Calls(settings)
     times = {"bodies": PerName(None), "numbers": PerName(None), "stories": PerName(None), "redact_after": None}
     try:
         yield Purge(
             PurgeTables(world.database), Erasures(world.database),
-            Timeline(world.database), Dispatch(world.client), messages, calls,
+            Timeline(world.database), Dispatch(temporal or world.client), messages, calls,
             **times | keep,
         )  # fmt: skip
     finally:
@@ -222,7 +234,7 @@ async def aged(world: World, event: dict[str, Any], days: float) -> None:
         await connection.execute(
             update(notifications).where(notifications.c.event_id == event["eventId"]).values(updated_at=past)
         )
-        await connection.execute(update(recipients).values(created_at=past))
+        await connection.execute(update(recipients).values(created_at=past, used_at=past))
 
 
 async def row(world: World, event: dict[str, Any]) -> Any:
@@ -351,3 +363,191 @@ async def test_who_has_acknowledged_is_kept_as_long_as_numbers_are(world: World)
     async with keeping(world, numbers=PerName(90), stories=PerName(90)) as purging:
         await purging.purge()
     assert f"reply from ***{phone[-4:]}" not in await everything_in_sql(world)
+
+
+async def unfinished(world: World, phone: str) -> bool:
+    who = KeyedHash(world.settings.hash_key).of("recipient", phone)
+    return who in {one.recipient_hash for one in await Erasures(world.database).unfinished()}
+
+
+async def sent_for_ever(world: World, **fields: Any) -> dict[str, Any]:
+    """An event of which the carrier says nothing more; its workflow still listens."""
+    event = world.event(**fields)
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    await world.until(event["eventId"], lambda story: "callback" in str(story["timeline"]))
+    return event
+
+
+async def test_what_he_agrees_to_afterwards_is_sent_while_the_rest_is_not_forgotten_yet(world: World) -> None:
+    before = await sent_for_ever(world)
+    await forget(world, before["phone"])
+    anew = appointment(
+        world, timedelta(days=3), "PT24H", phone=before["phone"], consentAt=datetime.now(UTC).isoformat()
+    )
+    assert (await post_appointment(world, anew)).json()["status"] == "held"
+    await purge(world)
+    await purge(world)
+    assert await unfinished(world, before["phone"])
+    assert (await world.story(anew["eventId"]))["status"] == "held"
+    await world.leap(anew)
+    await world.until(anew["eventId"], lambda story: story["sid"] is not None)
+
+
+async def test_what_was_withdrawn_before_does_not_count_again_after(world: World) -> None:
+    event = world.event()
+    await consent(world, event["phone"], status="revoked")
+    await forget(world, event["phone"])
+    await world.post(event)  # with the shop's old date
+    await world.until(event["eventId"], "suppressed")
+    assert await world.phones.requests(event["phone"]) == 0
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_what_stays_sent_for_ever_is_forgotten_once_nobody_listens(world: World) -> None:
+    event = await sent_for_ever(world)
+    await forget(world, event["phone"])
+    async with keeping(world) as purging:
+        await purging.purge()
+        assert await world.run(event["eventId"]) is not None
+        assert (await world.outcome(event)).status == "sent"
+        await purging.purge()  # Twilio calls it under way, and may still hear of its end
+        assert await unfinished(world, event["phone"])
+        await aged(world, event, 1.1)
+        await purging.purge()
+    assert not await unfinished(world, event["phone"])
+    assert [entry["what"] for entry in (await world.story(event["eventId"]))["timeline"]] == ["erased"]
+    (message,) = await world.phones.texts(event["phone"])
+    assert message["body"] == ""
+
+
+async def test_a_contact_of_the_same_alert_is_told_of_its_end_though_another_was_forgotten(world: World) -> None:
+    one, other = world.event()["phone"], world.event()["phone"]
+    event = alert(world, one, other)
+    await post_alert(world, event)
+    await until_texted(world, other)
+    await world.outcome(event)
+    await forget(world, one)
+    await purge(world)
+    assert not await unfinished(world, one)
+    assert await world.phones.texts(one) == []
+    assert len(await world.phones.texts(other)) == 1
+    await resolve(world, event)
+    assert (await until_texted(world, other, 2))[1].startswith("RESOLVED")
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_a_body_is_kept_for_as_long_as_its_history_is(world: World) -> None:
+    event = await delivered(world, 31)
+    away = await Client.connect(f"127.0.0.1:{free_port()}", lazy=True)
+    async with keeping(world, temporal=away, bodies=PerName(30)) as purging:
+        with pytest.raises((RPCError, RuntimeError)):
+            await purging.purge()
+    assert (await row(world, event)).sealed_request
+    async with keeping(world, bodies=PerName(30)) as purging:
+        assert (await purging.purge()).bodies >= 1
+    assert (await row(world, event)).sealed_request is None
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_a_body_is_kept_while_its_workflow_is_open(world: World) -> None:
+    event = alert(world, world.event()["phone"], acknowledgeWithinSeconds=600)
+    await post_alert(world, event)
+    await world.until(event["eventId"], "delivered")
+    await aged(world, event, 31)
+    async with keeping(world, bodies=PerName(30)) as purging:
+        await purging.purge()
+        assert (await row(world, event)).sealed_request
+        await acknowledge(world, event)
+        await world.outcome(event)
+        await aged(world, event, 31)
+        await purging.purge()
+    assert (await row(world, event)).sealed_request is None
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_a_twilio_that_hangs_keeps_nothing_else_from_its_turn(world: World) -> None:
+    forgotten = [await delivered(world, 1) for _ in range(3)]
+    old = await delivered(world, 31)
+    asked = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", port := free_port()):
+        for event in forgotten:
+            await Erasures(world.database).erase((await row(world, event)).recipient_hash, "***", "shop")
+        async with keeping(world, twilio=f"http://127.0.0.1:{port}", bodies=PerName(30)) as purging:
+            purged = await purging.purge()
+    assert len(asked) == 1
+    assert purged.bodies >= 1
+    assert (await row(world, old)).sealed_request is None
+    await purge(world)
+    assert [await unfinished(world, event["phone"]) for event in forgotten] == [False] * 3
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_forgetting_takes_no_more_than_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = await delivered(world, 1)
+    await Erasures(world.database).erase((await row(world, event)).recipient_hash, "***", "shop")
+    with monkeypatch.context() as patched:
+        patched.setattr("activities.purge.FORGETS_FOR", timedelta(0))
+        async with keeping(world) as purging:
+            await purging.purge()
+    assert await unfinished(world, event["phone"])
+    await purge(world)
+    assert not await unfinished(world, event["phone"])
+
+
+class BetweenTheLooks(Interceptor):
+    """Does something once, right after a workflow was described."""
+
+    def __init__(self, do: Callable[[], Awaitable[None]]) -> None:
+        self.do: Callable[[], Awaitable[None]] | None = do
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  # the SDK's name
+        return _Describing(next, self)
+
+
+class _Describing(OutboundInterceptor):
+    def __init__(self, following: OutboundInterceptor, between: BetweenTheLooks) -> None:
+        super().__init__(following)
+        self._between = between
+
+    async def describe_workflow(self, input: DescribeWorkflowInput) -> WorkflowExecutionDescription:  # noqa: A002
+        found = await super().describe_workflow(input)
+        do, self._between.do = self._between.do, None
+        if do is not None:
+            await do()
+        return found
+
+
+async def test_a_run_that_begins_meanwhile_is_not_deleted(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="undelivered")
+    await world.post(event)
+    await world.until(event["eventId"], "undelivered")
+    await world.outcome(event)
+
+    async def resend() -> None:
+        await world.phones.behave(event["phone"], outcome="sent")
+        answer = await world.http.post(
+            f"/api/notifications/{event['eventId']}/resend", json={"reason": "the phone is on again"}
+        )
+        assert answer.status_code == 200, answer.text
+        async with asyncio.timeout(10):
+            while await listed(world, event) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    config = world.client.config()
+    config["interceptors"] = [BetweenTheLooks(resend)]
+    assert not await Dispatch(Client(**config)).forget(event["eventId"])
+    await world.until(event["eventId"], "sent")
+    await asyncio.sleep(1)  # Temporal deletes a little later
+    assert (await world.workflow(event["eventId"]).describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+async def listed(world: World, event: dict[str, Any]) -> int:
+    return len([run async for run in world.client.list_workflows(f"WorkflowId = '{event['eventId']}'")])

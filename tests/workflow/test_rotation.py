@@ -255,7 +255,7 @@ async def filled(database: Database, rows: int) -> None:
             await connection.execute(
                 insert(recipients).values(
                     recipient_hash=str(number), key_id=key.id, sealed_key=sealed_key, sealed_phone=key.seal("+1"),
-                    created_at=now,
+                    created_at=now, used_at=now,
                 )
             )  # fmt: skip
             await connection.execute(

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("sealed_key", sa.Text, nullable=False),
         sa.Column("sealed_phone", sa.Text, nullable=False),
         sa.Column("created_at", moment, nullable=False),
+        sa.Column("used_at", moment, nullable=False),
     )
     number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     op.create_table(
