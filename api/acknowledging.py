@@ -2,14 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Coroutine
-from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import WorkflowUpdateFailedError
 
-from api.desk import DATABASE_PATIENCE, PATIENCE, what
+from api.database import answered
+from api.desk import PATIENCE, what
 from api.problems import Problem, Unavailable
 from notifications.notification import Role
 from privacy.encryption import KeyedHash
@@ -35,12 +33,12 @@ class Acknowledging:
 
     async def by_caller(self, event_id: str, caller: str) -> Alert:
         """Raises Problem 404 for no alert, 409 for an incident that was resolved."""
-        alert: Alert | None = await self._database(self._alerts.of(event_id))
+        alert: Alert | None = await answered(self._alerts.of(event_id))
         for _ in range(ADMITTED_WITHIN):
-            if alert is not None or not await self._database(self._alerts.about_to_be(event_id)):
+            if alert is not None or not await answered(self._alerts.about_to_be(event_id)):
                 break
             await asyncio.sleep(0.1)  # posted a moment ago
-            alert = await self._database(self._alerts.of(event_id))
+            alert = await answered(self._alerts.of(event_id))
         if alert is None:
             raise Problem(404, "not_found", "No alert of this ID is known.")
         if alert.state is AlertState.RESOLVED:
@@ -54,7 +52,7 @@ class Acknowledging:
         if found is None:
             return None
         code = (found.group(1) or found.group(2) or "").upper() or None
-        sent = await self._database(self._alerts.sent_to(self._hashes.of("recipient", phone), code=code))
+        sent = await answered(self._alerts.sent_to(self._hashes.of("recipient", phone), code=code))
         if not sent:
             return 0 if found.group(2) is None else None  # four letters alone may be any word
         await self._acknowledge(sent[0], f"reply from {mask(phone)}")
@@ -62,7 +60,7 @@ class Acknowledging:
 
     async def by_key(self, event_id: str, phone: str) -> bool:
         """Whether there is (still) something to acknowledge."""
-        alert = await self._database(self._alerts.of(event_id))
+        alert = await answered(self._alerts.of(event_id))
         if alert is None or alert.state is AlertState.RESOLVED:
             return False
         await self._acknowledge(alert, f"key pressed on {mask(phone)}")
@@ -70,7 +68,7 @@ class Acknowledging:
 
     async def _acknowledge(self, alert: Alert, by: str) -> None:
         """Every alert of the incident that is still climbing; one that was folded stands for its incident."""
-        climbing = await self._database(self._alerts.climbing(alert.subject_hash))
+        climbing = await answered(self._alerts.climbing(alert.subject_hash))
         mine = [alert] if alert.role is Role.FIRST and alert.state is AlertState.OPEN else []
         for one in {one.event_id: one for one in [*mine, *climbing]}.values():
             try:
@@ -81,12 +79,5 @@ class Acknowledging:
             except UPDATE_FAILURES as failure:
                 log.warning("Temporal did not take it", event_id=one.event_id, error=what(failure))
                 raise Unavailable("Temporal") from None
-            await self._database(self._alerts.acknowledged(one.event_id, by))
+            await answered(self._alerts.acknowledged(one.event_id, by))
             log.info("acknowledged", event_id=one.event_id, by=by)
-
-    async def _database(self, call: Coroutine[Any, Any, Any]) -> Any:
-        try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
-                return await call
-        except (SQLAlchemyError, OSError, TimeoutError):
-            raise Unavailable("The database") from None

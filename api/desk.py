@@ -14,6 +14,7 @@ from temporalio.client import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from api import database
 from api.drafting import Drafting
 from api.problems import Problem, Unavailable
 from notifications.event import Event
@@ -29,7 +30,6 @@ from workflows import names, search_attributes
 from workflows.dispatch import Dispatch
 
 PATIENCE = 2.5  # seconds for one call to Temporal; a caller hears of an outage within three
-DATABASE_PATIENCE = 2.0  # seconds
 
 log = structlog.stdlib.get_logger("heliograph.api")
 
@@ -146,7 +146,7 @@ class Desk:
     async def _record(self, event_id: str) -> Record | None:
         """The database answers repeats, but an event is not lost when it is away: the other guards stand."""
         try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
+            async with asyncio.timeout(database.PATIENCE):
                 return await self.timeline.record(event_id)
         except (SQLAlchemyError, OSError, TimeoutError) as failure:
             log.warning("the database did not answer", event_id=event_id, error=what(failure))
@@ -157,7 +157,7 @@ class Desk:
         if not request.supersedes or request.subject_hash is None:
             return request
         try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
+            async with asyncio.timeout(database.PATIENCE):
                 held = await self._records.held(request.subject_hash, request.supersedes, request.accepted_at)
         except (SQLAlchemyError, OSError, TimeoutError):
             return request
@@ -172,7 +172,7 @@ class Desk:
     async def _write_down(self, request: NotificationRequest) -> None:
         """From now on SQL knows of it too, should Temporal lose it. Without the database the send writes it down."""
         try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
+            async with asyncio.timeout(database.PATIENCE):
                 await self._ledger.open(request)
         except (SQLAlchemyError, OSError, TimeoutError) as failure:
             log.warning("the database did not take the event", event_id=request.event_id, error=what(failure))

@@ -12,7 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.desk import DATABASE_PATIENCE, PATIENCE, what
+from api.database import PATIENCE as DATABASE_PATIENCE
+from api.database import answered
+from api.desk import PATIENCE, what
 from api.drafting import Drafting
 from api.problems import Problem, Unavailable, invalid_request
 from notifications.confidential import Confidential
@@ -73,11 +75,7 @@ class FollowUp:
 
     async def resend(self, event_id: str, *, caller: str, reason: str, force: bool) -> int:
         """Sends another leg under the same event; its number. Raises Problem 404 and 409."""
-        try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
-                ordered = await self._resends.order(event_id, caller=caller, reason=reason, force=force)
-        except (SQLAlchemyError, OSError, TimeoutError):
-            raise Unavailable("The database") from None
+        ordered = await answered(self._resends.order(event_id, caller=caller, reason=reason, force=force))
         if isinstance(ordered, Refusal):
             raise Problem(404 if ordered.code == "not_found" else 409, ordered.code, ordered.says)
         case = await self._case(event_id)
@@ -130,12 +128,9 @@ class FollowUp:
 
     async def _content(self, sealed: Confidential) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
-                content: dict[str, Any] = json.loads(await self._vault.open(sealed))
+            content: dict[str, Any] = json.loads(await answered(self._vault.open(sealed)))
         except Erased:
             raise Problem(409, "too_late", "The recipient was forgotten.") from None
-        except (SQLAlchemyError, OSError, TimeoutError):
-            raise Unavailable("The database") from None
         del content["kind"]
         return content
 
@@ -157,12 +152,9 @@ class FollowUp:
 
     async def _case(self, event_id: str) -> Case | None:
         try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
-                return await self._cases.of(event_id)
+            return await answered(self._cases.of(event_id))
         except NotKept:
             raise Problem(409, "not_kept", "Its text is not kept any more, or its recipient was forgotten.") from None
-        except (SQLAlchemyError, OSError, TimeoutError):
-            raise Unavailable("The database") from None
 
     async def _temporal(self, event_id: str, call: Coroutine[Any, Any, Any]) -> None:
         try:

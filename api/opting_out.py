@@ -1,12 +1,8 @@
 """What a person's reply does to what he may be texted."""
 
-import asyncio
-
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from api.desk import DATABASE_PATIENCE
-from api.problems import Unavailable
+from api.database import answered
 from notifications.kinds import KINDS
 from notifications.opt_out import Wish
 from privacy.encryption import KeyedHash
@@ -25,17 +21,13 @@ class OptingOut:
     async def take(self, wish: Wish, phone: str, *, sender: str | None, sid: str) -> None:
         """Opts out at STOP, lifts it at START. The same message, sent to us again by whomever, does nothing more."""
         recipient = self._hashes.of("recipient", phone)
-        try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
-                if wish is Wish.STOP:
-                    purpose = await self._last_purpose(recipient)
-                    await self._consents.opted_out(
-                        recipient, "reply STOP", purpose=purpose, sender=sender, reference=sid
-                    )
-                elif wish is Wish.START:
-                    await self._consents.opted_in(recipient, "reply START", sender=sender, reference=sid)
-        except (SQLAlchemyError, OSError, TimeoutError):
-            raise Unavailable("The database") from None
+        if wish is Wish.STOP:
+            purpose = await answered(self._last_purpose(recipient))
+            await answered(
+                self._consents.opted_out(recipient, "reply STOP", purpose=purpose, sender=sender, reference=sid)
+            )
+        elif wish is Wish.START:
+            await answered(self._consents.opted_in(recipient, "reply START", sender=sender, reference=sid))
 
     async def _last_purpose(self, recipient_hash: str) -> str | None:
         kind = await self._consents.last_kind(recipient_hash)
