@@ -54,6 +54,13 @@ class Counts:
         )
 
 
+async def until(world: World, event_id: str, *arguments: Any, **options: Any) -> dict[str, Any]:
+    """The story as soon as a condition holds, and what it counts for: that is counted a moment after the commit."""
+    story = await world.until(event_id, *arguments, **options)
+    await asyncio.sleep(0.1)
+    return story
+
+
 @pytest.fixture
 def counts() -> Counts:
     return Counts()
@@ -72,7 +79,7 @@ async def test_a_delivery_counts_once_and_its_repeated_callback_as_a_stopped_dup
 ) -> None:
     event = world.event()
     await world.post(event)
-    story = await world.until(event["eventId"], "delivered")
+    story = await until(world, event["eventId"], "delivered")
     final = form(MessageSid=story["sid"], MessageStatus="delivered")
     await call_back(world, f"?eventId={event['eventId']}", final)
     assert counts.of("events_total", kind="order-shipped", result="accepted") == 1
@@ -92,14 +99,14 @@ async def test_callbacks_that_overtake_the_answer_count_the_way_to_twilio_once(w
     event = world.event()
     await world.phones.behave(event["phone"], callbacks={"early": True}, sentAfter=0, finalAfter=0)
     await world.post(event)
-    await world.until(event["eventId"], has("sent"))
+    await until(world, event["eventId"], has("sent"))
     assert counts.of("request_to_twilio_seconds_count") == counts.of("request_to_handset_seconds_count") == 1
 
 
 async def test_repeated_posts_count_by_the_guard_that_stopped_them(world: World, counts: Counts) -> None:
     event = world.event()
     await world.post(event)
-    await world.until(event["eventId"], "delivered")
+    await until(world, event["eventId"], "delivered")
     await world.post(event)
     assert counts.of("duplicates_stopped_total", guard="database") == 1
     await world.post(event | {"orderId": "another"})
@@ -140,7 +147,7 @@ async def test_a_refusal_counts_with_its_code_and_operators_once(world: World, c
     event = world.event()
     await world.phones.behave(event["phone"], outcome="refused", errorCode=21614)
     await world.post(event, Prefer="wait=10")
-    await world.until(event["eventId"], lambda story: "escalated" in story)
+    await until(world, event["eventId"], lambda story: "escalated" in story)
     assert counts.of("sends_total", outcome="refused", code="21614") == counts.of("sends_total") == 1
     assert counts.of("ended_total", status="failed", code="21614") == counts.of("ended_total") == 1
     assert counts.of("escalated_total", kind="order-shipped", reason="refused") == counts.of("escalated_total") == 1
@@ -152,7 +159,7 @@ async def test_a_code_that_nobody_knows_makes_no_series_of_its_own(world: World,
     event = world.event()
     await world.phones.behave(event["phone"], outcome="undelivered", errorCode=39999)
     await world.post(event)
-    await world.until(event["eventId"], "undelivered")
+    await until(world, event["eventId"], "undelivered")
     assert counts.of("ended_total", status="undelivered", code="other") == 1
 
 
@@ -160,13 +167,13 @@ async def test_a_reset_counts_for_the_ledger_and_nothing_twice(world: World, cou
     event = world.event()
     await world.phones.behave(event["phone"], outcome="sent")
     await world.post(event)
-    story = await world.until(event["eventId"], "sent")
+    story = await until(world, event["eventId"], "sent")
     await world.reset(event)
     async with asyncio.timeout(10):
         while not counts.of("duplicates_stopped_total", guard="ledger"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await world.phones.move(story["sid"], "delivered")
-    await world.until(event["eventId"], "delivered")
+    await until(world, event["eventId"], "delivered")
     assert counts.of("duplicates_stopped_total", guard="ledger") == 1
     assert counts.of("sends_total") == counts.of("ended_total") == counts.of("request_to_twilio_seconds_count") == 1
 
@@ -175,7 +182,7 @@ async def test_each_request_of_a_send_that_is_retried_counts(world: World, count
     event = world.event()
     await world.phones.behave(event["phone"], create=[{"fault": "429"}, {"fault": "429"}])
     await world.post(event)
-    await world.until(event["eventId"], "delivered", seconds=20)
+    await until(world, event["eventId"], "delivered", seconds=20)
     assert counts.of("sends_total", outcome="not_accepted", code="20429") == 2
     assert counts.of("sends_total", outcome="accepted") == counts.of("ended_total") == 1
 
@@ -184,7 +191,7 @@ async def test_a_server_error_that_took_the_text_counts_for_the_look_up(world: W
     event = world.event()
     await world.phones.behave(event["phone"], create=[{"fault": "500", "accept": True}], callbacks={"lose": "all"})
     await world.post(event)
-    await world.until(event["eventId"], has("server_error"))
+    await until(world, event["eventId"], has("server_error"))
     await world.outcome(event)
     assert counts.of("sends_total", outcome="server_error") == counts.of("sends_total") == 1
     assert counts.of("duplicates_stopped_total", guard="look_up") == 1
@@ -198,11 +205,11 @@ async def test_an_unknown_outcome_counts_and_so_does_what_settled_it(
     fault = {"fault": "reset", "accept": True}
     await world.phones.behave(event["phone"], create=[fault], callbacks={"lose": lost}, sentAfter=1, finalAfter=1.5)
     await world.post(event)
-    await world.until(event["eventId"], "unknown")
+    await until(world, event["eventId"], "unknown")
     assert counts.of("unknown_total", kind="order-shipped") == 1
     assert counts.of("unknown_settled_total") == 0
     if by == "callback":
-        await world.until(event["eventId"], "delivered")
+        await until(world, event["eventId"], "delivered")
     await world.outcome(event)
     assert counts.of("unknown_total") == counts.of("ended_total", status="delivered") == 1
     assert counts.of("unknown_settled_total", by=by) == counts.of("unknown_settled_total") == 1
@@ -212,7 +219,7 @@ async def test_what_was_opted_out_of_counts_as_suppressed(world: World, counts: 
     event = world.event()
     await inbound(world, event["phone"], "STOP", sid(7101))
     await world.post(event)
-    await world.until(event["eventId"], "suppressed")
+    await until(world, event["eventId"], "suppressed")
     await world.outcome(event)
     assert counts.of("suppressed_total", reason="opted_out") == counts.of("suppressed_total") == 1
     assert counts.of("ended_total", status="suppressed") == 1
@@ -222,7 +229,7 @@ async def test_what_was_opted_out_of_counts_as_suppressed(world: World, counts: 
 async def test_who_sleeps_counts_as_held(world: World, counts: Counts) -> None:
     event, _ = await delayed(world, timeZone=ASLEEP)
     await world.http.post("/api/order-delayed-sms", json=event)
-    await world.until(event["eventId"], "held")
+    await until(world, event["eventId"], "held")
     assert counts.of("held_total", kind="order-delayed", reason="quiet_hours") == counts.of("held_total") == 1
 
 
@@ -249,9 +256,9 @@ async def test_a_second_message_counts(world: World, counts: Counts) -> None:
     event = world.event()
     await world.phones.behave(event["phone"], outcome="sent")
     await world.post(event)
-    await world.until(event["eventId"], "sent")
+    await until(world, event["eventId"], "sent")
     await call_back(world, f"?eventId={event['eventId']}", form(MessageSid="SM" + "7" * 32))
-    await world.until(event["eventId"], lambda story: story.get("escalated") == "duplicate_send")
+    await until(world, event["eventId"], lambda story: story.get("escalated") == "duplicate_send")
     assert counts.of("second_messages_total") == 1
     assert counts.of("escalated_total", reason="duplicate_send") == counts.of("escalated_total") == 1
 
@@ -267,8 +274,8 @@ async def test_what_the_sweep_settles_counts(world: World, counts: Counts) -> No
     event = world.event(deliveryTimeoutSeconds=86_400)
     await world.phones.behave(event["phone"], callbacks={"lose": "all"})
     await world.post(event)
-    await world.until(event["eventId"], "sent")
-    await world.until(event["eventId"], lambda story: story["updatedAt"] is not None)
+    await until(world, event["eventId"], "sent")
+    await until(world, event["eventId"], lambda story: story["updatedAt"] is not None)
     swept = await sweep(world, event)
     assert counts.of("swept_total") == swept.looked_at
     assert metrics.SWEPT_AT._value.get() > (datetime.now(UTC) - timedelta(minutes=1)).timestamp()
@@ -314,7 +321,7 @@ async def test_what_is_open_and_how_long_it_has_been_due_is_looked_up(world: Wor
     event = world.event()
     await world.phones.behave(event["phone"], createForever={"fault": "429", "retryAfter": 3600})
     await world.post(event)
-    await world.until(event["eventId"], has("not_accepted"))
+    await until(world, event["eventId"], has("not_accepted"))
     samples = Samples(Backlog(world.database), world.client)
     await samples.refresh()
     assert gauge("part_up", part="database") == gauge("part_up", part="temporal") == 1
