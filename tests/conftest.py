@@ -43,6 +43,24 @@ for _name in [
     del os.environ[_name]  # a developer's own settings must not get into the tests
 
 
+# Files with few tests that take long go first: the last one to begin decides when all have ended.
+_LONG = (
+    "tests/stack/test_backlog",
+    "tests/leaks/",
+    "tests/stack/",
+    "tests/chaos/",
+    "tests/monitoring/",
+    "tests/hostile/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((number for number, name in enumerate(_LONG) if item.nodeid.startswith(name)), len(_LONG))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def data() -> Iterator[Path]:
     """A short path: PostgreSQL's socket lies in it, whose name may have 107 characters."""
