@@ -70,6 +70,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for queue, kind in (
         (names.TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
         (names.SEND_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+        (names.WEBHOOK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
     ):
         yield await _workers(client, queue, kind)
 
