@@ -9,12 +9,11 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from activities.look_up import LookUp
-from activities.reports import send_waiting
 from carrier.errors import CarrierError
 from notifications.notification import CarrierReport, EscalationReason, Notice, Swept
 from notifications.status import DeliveryStatus
 from store.cases import Case, Cases
-from store.outbox import Outbox
+from store.outbox import Outbox, Webhook
 from store.timeline import Entry, Timeline
 from telemetry import metrics
 from workflows import names, search_attributes
@@ -76,10 +75,18 @@ class Reconcile:
         waiting = await self._outbox.waiting(
             untried_since=began - self._quiet, tried_before=began - WEBHOOK_IDLE, at_most=AT_MOST
         )
-        await send_waiting(self._outbox, self._dispatch, waiting)
+        await self._send(waiting)
         if swept.looked_at:
             log.info("swept", **swept.model_dump())
         return swept
+
+    async def _send(self, waiting: list[Webhook]) -> None:
+        """Has webhooks to callers sent that nobody seems to be trying."""
+        try:
+            for webhook in waiting:
+                await self._dispatch.send_webhook(webhook.id, webhook.caller)
+        except (RPCError, RuntimeError) as failure:
+            log.warning("the next sweep sends webhooks that wait", error=type(failure).__name__)
 
     async def _safely(self, case: Case) -> str:
         try:

@@ -5,7 +5,6 @@ from datetime import timedelta
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.service import RPCError
 
 from activities.signed_post import post
 from notifications.endpoints import Endpoints
@@ -83,8 +82,8 @@ class Reports:
         )
 
     @activity.defn(name=names.GIVE_UP_WEBHOOK)
-    async def give_up_webhook(self, webhook_id: str) -> None:
-        """It was tried for days, or its endpoint is gone. Where that took nothing else either, it is disabled, and
+    async def give_up_webhook(self, webhook_id: str, gone: bool) -> None:
+        """It was tried for days, or its endpoint is `gone`. Where that took nothing else either, it is disabled, and
         operators are told. Raises SQLAlchemyError, RPCError; retried."""
         webhook = await self._outbox.get(webhook_id)
         if webhook is None or webhook.state is not WebhookState.PENDING:
@@ -92,7 +91,6 @@ class Reports:
         entry = Entry("caller_not_told", detail=f"given up after {webhook.attempts} attempts: {webhook.answer}")
         await self._timeline.note(webhook.event_id, entry)
         endpoint = self._endpoints.of(webhook.caller)
-        gone = webhook.answer is not None and "HTTP 410" in webhook.answer
         if endpoint is not None and await self._outbox.disable(webhook, endpoint.url, gone=gone):
             log.error("endpoint disabled", caller=webhook.caller, says=webhook.answer)
             await self._tell_operators(webhook)
@@ -117,17 +115,3 @@ class Reports:
         )
         about = f"endpoint/{webhook.caller}/{webhook.created_at:%Y-%m-%dT%H:%M:%S}"
         await self._dispatch.notify_operators(notice, about=about)
-
-
-async def send_waiting(outbox: Outbox, dispatch: Dispatch, ids: list[str]) -> int:
-    """Has webhooks sent that nobody seems to be trying; how many were in fact not tried."""
-    started = 0
-    for webhook_id in ids:
-        webhook = await outbox.get(webhook_id)
-        if webhook is None or webhook.state is not WebhookState.PENDING:
-            continue
-        try:
-            started += await dispatch.send_webhook(webhook_id, webhook.caller)
-        except (RPCError, RuntimeError):
-            break  # the next sweep tries again
-    return started

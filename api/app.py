@@ -88,8 +88,9 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
         app.state.client = client
         app.state.window = timedelta(days=settings.idempotency_window_days)
         dispatch, ring = Dispatch(client), KeyRing(settings.encryption_keys)
+        hashes, timeline = KeyedHash(settings.hash_key), Timeline(database)
         drafting = Drafting(
-            KeyedHash(settings.hash_key),
+            hashes,
             Rules(
                 window=app.state.window,
                 endpoints=settings.endpoints,
@@ -100,28 +101,28 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
             ),
         )
         vault, consents = Vault(database, ring), Consents(database, settings.consent_rules)
-        app.state.consents, app.state.vault, app.state.hashes = consents, vault, KeyedHash(settings.hash_key)
+        app.state.consents, app.state.vault, app.state.hashes = consents, vault, hashes
         app.state.erasures, app.state.dispatch = Erasures(database), dispatch
         app.state.outbox, app.state.stories = Outbox(database), Stories(database)
-        app.state.ranges = HeldRanges(database, ring, KeyedHash(settings.hash_key), settings.pumping)
-        app.state.opting_out = OptingOut(consents, KeyedHash(settings.hash_key))
+        app.state.ranges = HeldRanges(database, ring, hashes, settings.pumping)
+        app.state.opting_out = OptingOut(consents, hashes)
         records = StepRecords(database, ring)
         app.state.follow_up = FollowUp(
-            dispatch, Timeline(database), Cases(database, ring), Resends(database), records, drafting, vault
+            dispatch, timeline, Cases(database, ring), Resends(database), records, drafting, vault
         )
-        app.state.acknowledging = Acknowledging(dispatch, Alerts(database, ring), KeyedHash(settings.hash_key))
+        app.state.acknowledging = Acknowledging(dispatch, Alerts(database, ring), hashes)
         app.state.desk = Desk(
             dispatch,
             Ledger(database, ring, Gate(vault, consents)),
             records,
-            Timeline(database),
+            timeline,
             drafting,
             vault,
         )
         app.state.samples = Samples(Backlog(database), client)
         app.state.auditing = Auditing(Audit(database, vault))
         verify = Verify(settings, settings.verify_service_sid) if settings.verify_service_sid else None
-        app.state.checks = Checks(settings, verify, Limits(database), KeyedHash(settings.hash_key))
+        app.state.checks = Checks(settings, verify, Limits(database), hashes)
         _warn(settings, app.state.access.keys)
         log.info("serving", url=settings.base_url, temporal=settings.temporal_address)
         yield

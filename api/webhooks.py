@@ -19,12 +19,13 @@ from store.audit import Action
 from store.outbox import EndpointRecord, Outbox, Selection, Webhook, WebhookState
 from workflows.dispatch import Dispatch
 
+CALLER_NAME = r"^[A-Za-z0-9._-]{1,40}$"
 AT_ONCE = 1_000  # webhooks in one order
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 log = structlog.stdlib.get_logger("heliograph.reports")
 
-CallerName = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
+CallerName = Annotated[str, Path(pattern=CALLER_NAME)]
 
 
 class _Body(BaseModel):
@@ -60,7 +61,7 @@ class Redelivery(_Body):
     ] = None
     since: Timestamp | None = None
     until: Timestamp | None = None
-    caller: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = None
+    caller: Annotated[str | None, Field(pattern=CALLER_NAME)] = None
     state: WebhookState | None = None
 
     @model_validator(mode="after")
@@ -93,7 +94,7 @@ class EndpointList(_Body):
 async def webhooks(
     request: Request,
     caller: Operator,
-    of: Annotated[str | None, Query(alias="caller", pattern=r"^[A-Za-z0-9._-]{1,40}$")] = None,
+    of: Annotated[str | None, Query(alias="caller", pattern=CALLER_NAME)] = None,
     event_id: Annotated[EventId | None, Query(alias="eventId")] = None,
     state: WebhookState | None = None,
     since: Timestamp | None = None,

@@ -138,19 +138,19 @@ class Outbox:
             rows = await connection.execute(select(endpoints).order_by(endpoints.c.caller))
             return [EndpointRecord(row.caller, row.taken_at, row.disabled_at) for row in rows]
 
-    async def waiting(self, *, untried_since: datetime, tried_before: datetime, at_most: int) -> list[str]:
+    async def waiting(self, *, untried_since: datetime, tried_before: datetime, at_most: int) -> list[Webhook]:
         """Pending ones that nobody seems to be trying."""
         idle = or_(
             and_(webhooks.c.attempts == 0, webhooks.c.updated_at < untried_since), webhooks.c.updated_at < tried_before
         )
         query = (
-            select(webhooks.c.id)
+            select(webhooks)
             .where(webhooks.c.state == WebhookState.PENDING, idle)
             .order_by(webhooks.c.updated_at)
             .limit(at_most)
         )
         async with self._database.read() as connection:
-            return list((await connection.execute(query)).scalars())
+            return [_webhook(row) for row in await connection.execute(query)]
 
     async def select(self, which: Selection, at_most: int) -> list[Webhook]:
         """The latest first."""

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from notifications.operator_text import OperatorText
@@ -41,9 +41,10 @@ class CallerWebhook:
         except ActivityError as failure:
             if is_cancelled_exception(failure):
                 raise
+            gone = isinstance(failure.cause, ApplicationError) and failure.cause.type == names.ENDPOINT_GONE
             await workflow.execute_activity(
                 names.GIVE_UP_WEBHOOK,
-                webhook_id,
+                args=[webhook_id, gone],
                 summary=OperatorText("nobody took it"),
                 start_to_close_timeout=timedelta(seconds=30),
                 retry_policy=DATABASE_RETRY,
