@@ -139,7 +139,7 @@ class Drafting:
 
     def _step(self, draft: Draft) -> Step:
         return Step(
-            recipient=self._recipient(draft.phone) if draft.phone else None,
+            recipient=recipient_of(self._hashes, draft.phone) if draft.phone else None,
             channel=draft.channel,
             body=Confidential(draft.text),
             not_before=draft.due,
@@ -147,13 +147,15 @@ class Drafting:
             acknowledge_within=draft.acknowledge_within,
         )
 
-    def _recipient(self, number: str) -> Recipient:
-        return Recipient(
-            phone=Confidential(number),
-            masked=mask(number),
-            country=phone.country_of(number),
-            hash=self._hashes.of("recipient", number),
-        )
+
+def recipient_of(hashes: KeyedHash, number: str) -> Recipient:
+    """Whose number it is, in E.164; in clear still."""
+    return Recipient(
+        phone=Confidential(number),
+        masked=mask(number),
+        country=phone.country_of(number),
+        hash=hashes.of("recipient", number),
+    )
 
 
 def _timed(

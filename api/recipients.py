@@ -11,18 +11,17 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from temporalio.service import RPCError
 
+from api import drafting
 from api.access import Eraser, Operator, Reader
 from api.auditing import audited
 from api.database import answered
 from api.problems import Problem, responses
 from notifications import phone as phones
-from notifications.confidential import Confidential
 from notifications.consent import EVERY, ConsentRecord, ConsentStatus, opt_out, standing, why_not
 from notifications.fields import PastTimestamp, Printable, Timestamp
 from notifications.notification import Recipient
 from notifications.policy import Purpose
-from privacy.encryption import KeyedHash
-from privacy.masking import mask, scrub
+from privacy.masking import scrub
 from store.audit import Action
 from store.consents import Consents
 from store.erasures import Erasures
@@ -131,13 +130,7 @@ def recipient_of(request: Request, phone: str) -> Recipient:
     except phones.InvalidPhone as invalid:
         detail = {"field": "phone", "problem": str(invalid), "code": "phone"}
         raise Problem(400, "invalid_request", "The request is not valid.", details=[detail]) from None
-    hashes: KeyedHash = request.app.state.hashes
-    return Recipient(
-        phone=Confidential(number),
-        masked=mask(number),
-        country=phones.country_of(number),
-        hash=hashes.of("recipient", number),
-    )
+    return drafting.recipient_of(request.app.state.hashes, number)
 
 
 Named = Annotated[Recipient, Depends(_recipient)]
