@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.deliver import Deliver
 from activities.look_up import LookUp
@@ -125,8 +125,14 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
         )
 
 
-def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[Worker, Worker, Worker]:
-    """One for workflows, one for sends, one for callers' webhooks; `suffix` gives tests queues of their own."""
+def workers(
+    client: Client, parts: Collaborators, *, suffix: str = "", runner: WorkflowRunner | None = None
+) -> tuple[Worker, Worker, Worker]:
+    """One for workflows, one for sends, one for callers' webhooks; `suffix` gives tests queues of their own.
+
+    Without a `runner` workflows run outside the SDK's sandbox, which makes each one's modules anew: a sixth of all that
+    a notification costs. The tests run them in it, and replay their histories: what is not deterministic ends there.
+    """
     return (
         Worker(
             client,
@@ -146,6 +152,7 @@ def workers(client: Client, parts: Collaborators, *, suffix: str = "") -> tuple[
                 parts.steps.drop_stale,
                 parts.steps.expire,
             ],
+            workflow_runner=runner or UnsandboxedWorkflowRunner(),
             graceful_shutdown_timeout=GRACE,
             max_cached_workflows=5_000,  # 35 KB each; every text on its way is one
         ),
