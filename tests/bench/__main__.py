@@ -52,6 +52,10 @@ class Bench:
         saturation = median(throughput["heliograph"], "perSecond")
         self._say("10 a second")
         calm = await self._steady("calm", 10, seconds)
+        self._say("10 a second, to those who were texted before")
+        self._heliograph.texts_again = True
+        known = await self._steady("known", 10, seconds)
+        self._heliograph.texts_again = False
         rate = round(0.8 * saturation, 1)
         self._say(f"{rate} a second, 80 % of saturation")
         busy = await self._steady("busy", rate, seconds)
@@ -59,7 +63,7 @@ class Bench:
         return {
             "throughput": {name: summed(found) for name, found in throughput.items()},
             "single": {name: alone(found) for name, found in single.items()},
-            "steady": {"10": calm, "80 %": busy | {"perSecond": rate}},
+            "steady": {"10": calm, "10 known": known, "80 %": busy | {"perSecond": rate}},
             "perNotification": await self._one_by_one(),
             "memoryMiB": self._stack.memory(),
         }

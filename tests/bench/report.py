@@ -42,6 +42,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("taken p50, one by one, ms", f"{one['floor']['takenP50']:.1f}", f"{one['heliograph']['takenP50']:.1f}"),
         ("end to end p50, one by one, ms", f"{one['floor']['endedP50']:.0f}", f"{one['heliograph']['endedP50']:.0f}"),
         ("POST p50 / p99 at 10 a second, ms", "", _pair(steady["10"], "post")),
+        ("the same to known recipients, ms", "", _pair(steady["10 known"], "post")),
         (f"POST p50 / p99 at {steady['80 %']['perSecond']} a second (80 %), ms", "", _pair(steady["80 %"], "post")),
         ("from acceptance to Twilio's answer, ms", "", f"{per['postToTwilioMs']:.0f}"),
         ("from Twilio's callback to the end, ms", "", f"{per['callbackToFinalMs']:.0f}"),
