@@ -50,12 +50,14 @@ class Bench:
                 throughput[name].append(await self._round(part, f"{name}-{number}", count))
                 single[name].append(await closed(part.begin, part.end, f"{name}-one-{number}", count=25, at_once=1))
         saturation = median(throughput["heliograph"], "perSecond")
+        before, taken = self._stack.stored(), int(10 * seconds)
         self._say("10 a second")
         calm = await self._steady("calm", 10, seconds)
         self._say("10 a second, to those who were texted before")
         self._heliograph.texts_again = True
         known = await self._steady("known", 10, seconds)
         self._heliograph.texts_again = False
+        stored = {name: (size - before[name]) / (2 * taken) for name, size in self._stack.stored().items()}
         rate = round(0.8 * saturation, 1)
         self._say(f"{rate} a second, 80 % of saturation")
         busy = await self._steady("busy", rate, seconds)
@@ -65,6 +67,7 @@ class Bench:
             "single": {name: alone(found) for name, found in single.items()},
             "steady": {"10": calm, "10 known": known, "80 %": busy | {"perSecond": rate}},
             "perNotification": await self._one_by_one(),
+            "storedBytes": stored,
             "memoryMiB": self._stack.memory(),
         }
 

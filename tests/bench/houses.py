@@ -3,10 +3,11 @@
 import itertools
 import os
 import re
+import sqlite3
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,21 @@ class Measured(Stack):
         lines = re.findall(r"^action(?:_total)?\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE)
         return sum(float(value) for labels, value in lines if 'namespace="default"' in labels)
 
+    def stored(self) -> dict[str, int]:
+        """Bytes that each database holds; what was deleted in it is not given back."""
+        return {name: _pages(self.data / f"{name}.db") for name in ("temporal", "heliograph")}
+
     def memory(self) -> dict[str, int]:
         """Resident MiB of each process."""
         parts = {name: process for name, process in self.processes.items() if name != "bootstrap"}
         return {name: psutil.Process(one.pid).memory_info().rss // 2**20 for name, one in parts.items()}
+
+
+def _pages(path: Path) -> int:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return int(
+            connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+        )
 
 
 @contextmanager

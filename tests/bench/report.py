@@ -48,6 +48,8 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("from Twilio's callback to the end, ms", "", f"{per['callbackToFinalMs']:.0f}"),
         ("history events", "", f"{per['events']:.0f}"),
         ("history bytes", "", f"{per['historyBytes']:.0f}"),
+        ("bytes in Temporal's database (SQLite)", "", f"{figures['storedBytes']['temporal']:.0f}"),
+        ("bytes in Heliograph's (SQLite)", "", f"{figures['storedBytes']['heliograph']:.0f}"),
         ("Temporal actions", "", f"{per['actions']:.2f}"),
         ("resident memory, MiB", "", ", ".join(f"{name} {size}" for name, size in figures["memoryMiB"].items())),
     ]
