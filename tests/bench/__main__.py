@@ -183,13 +183,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=250, help="in each closed loop")
     parser.add_argument("--seconds", type=float, default=25, help="of each steady load")
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite, for Heliograph's own tables")
     parser.add_argument("--keep", action="store_true", help="write docs/performance.json and docs/performance.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hg", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with houses.stack(folder) as (stack, worker):
+        with houses.stack(folder, on_postgres=options.postgres) as (stack, worker):
             figures = asyncio.run(bench(stack, worker, folder, options))
-    about = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": commit(), "machine": machine()}
+    about = {
+        "database": "PostgreSQL" if options.postgres else "SQLite",
+        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "commit": commit(),
+        "machine": machine(),
+    }
     return write(about | figures, ROOT / "docs" if options.keep else None)
 
 

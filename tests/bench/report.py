@@ -49,7 +49,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("history events", "", f"{per['events']:.0f}"),
         ("history bytes", "", f"{per['historyBytes']:.0f}"),
         ("bytes in Temporal's database (SQLite)", "", f"{figures['storedBytes']['temporal']:.0f}"),
-        ("bytes in Heliograph's (SQLite)", "", f"{figures['storedBytes']['heliograph']:.0f}"),
+        (f"bytes in Heliograph's ({figures['database']})", "", f"{figures['storedBytes']['heliograph']:.0f}"),
         ("Temporal actions", "", f"{per['actions']:.2f}"),
         ("resident memory, MiB", "", ", ".join(f"{name} {size}" for name, size in figures["memoryMiB"].items())),
     ]
@@ -58,7 +58,9 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
 def write(figures: dict[str, Any], docs: Path | None) -> int:
     """Prints the figures, and keeps them in `docs` where one is given. 0."""
     console = Console(width=120)
-    table = Table("", "bare workflow", "Heliograph", title=f"{figures['commit']}, {figures['at']}")
+    table = Table(
+        "", "bare workflow", "Heliograph", title=f"{figures['commit']}, {figures['database']}, {figures['at']}"
+    )
     for row in rows(figures):
         table.add_row(*row)
     console.print(table)
