@@ -121,14 +121,17 @@ class Stack:
         process.wait_ready(lambda: answers(f"{self.simulator_url}/healthz"), 20)
         return process
 
-    def start_worker(self, name: str = "worker") -> Process:
-        process = self._spawn(name, heliograph("worker"))
+    def start_worker(self, name: str = "worker", **environment: str) -> Process:
+        """One more, or the same again; `environment` goes on top of the stack's."""
+        process = self._spawn(name, heliograph("worker"), environment)
         process.wait_ready(lambda: process.has_said("working"), 30)
         return process
 
-    def start_api(self) -> Process:
-        process = self._spawn("api", heliograph("api"))
-        process.wait_ready(lambda: answers(f"{self.api_url}/readyz"), 30)
+    def start_api(self, name: str = "api", **environment: str) -> Process:
+        """One more, or the same again; one more needs a PORT of its own."""
+        process = self._spawn(name, heliograph("api"), environment)
+        url = f"http://127.0.0.1:{environment.get('PORT', self.ports.api)}"
+        process.wait_ready(lambda: answers(f"{url}/readyz"), 30)
         return process
 
     def start_codec(self) -> Process:
@@ -146,9 +149,11 @@ class Stack:
         for process in reversed(list(self.processes.values())):
             process.stop(seconds=75 if process.name.startswith("worker") else 15)
 
-    def _spawn(self, name: str, command: list[str]) -> Process:
+    def _spawn(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Process:
         directory = self.directory or self.data
-        process = Process(name, command, self._environment(), directory, self.logs / f"{name}.log")
+        process = Process(
+            name, command, self._environment() | (environment or {}), directory, self.logs / f"{name}.log"
+        )
         self.processes[name] = process
         process.start()
         return process
