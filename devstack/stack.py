@@ -85,6 +85,11 @@ class Stack:
 
     def start(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Starts all parts and waits until each is ready. Raises ProcessFailed; then stop what has started."""
+        self.start_servers(tell)
+        self.start_processes(tell)
+
+    def start_servers(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """What ours stand on, bootstrapped."""
         self.data.mkdir(parents=True, exist_ok=True)
         tell("Temporal")
         self.start_temporal()
@@ -93,6 +98,9 @@ class Stack:
             self.start_simulator()
         tell("database and search attributes")
         self._spawn("bootstrap", heliograph("bootstrap")).finish(60)
+
+    def start_processes(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """One of each of ours."""
         tell("worker")
         self.start_worker()
         tell("API")

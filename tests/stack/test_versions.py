@@ -104,16 +104,9 @@ def next_workflows(data: Path) -> Path:
 async def rollout(data: Path) -> AsyncIterator[Rollout]:
     stack = Stack(Ports.free(), data / "rollout", {})
     stack.environment = stack_environment(stack)
-    stack.data.mkdir()
-
-    def start() -> None:
-        stack.start_temporal()
-        stack.start_simulator()
-        stack._spawn("bootstrap", heliograph("bootstrap")).finish(60)
-        stack.start_api()
-
     try:
-        await asyncio.to_thread(start)
+        await asyncio.to_thread(stack.start_servers)
+        await asyncio.to_thread(stack.start_api)
         settings = settings_for(data / "rollout-client", temporal_address=f"127.0.0.1:{stack.ports.temporal}")
         rollout = Rollout(stack, await connect(settings))
         yield rollout
