@@ -160,7 +160,7 @@ class Stack:
     def _spawn(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Process:
         directory = self.directory or self.data
         process = Process(
-            name, command, self._environment() | (environment or {}), directory, self.logs / f"{name}.log"
+            name, command, {**self._environment(), **(environment or {})}, directory, self.logs / f"{name}.log"
         )
         self.processes[name] = process
         process.start()
