@@ -63,15 +63,22 @@ async def idle(world: World, shop: Receiver, tmp_path_factory: pytest.TempPathFa
 @asynccontextmanager
 async def working(idle: World, build: str, *, current: bool = True) -> AsyncIterator[Versions]:
     """Workers of this version."""
-    async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(collaborators(idle.settings, idle.database, idle.client))
-        name = idle.settings.worker_deployment_name
-        for worker in workers(idle.client, parts, version=WorkerDeploymentVersion(name, build)):
-            await stack.enter_async_context(worker)
+    name = idle.settings.worker_deployment_name
+    async with staffed(idle, WorkerDeploymentVersion(name, build)):
         deployment = Versions(idle.client, name)
         if current:
             await deployment.make_current(build, SOON)
         yield deployment
+
+
+@asynccontextmanager
+async def staffed(idle: World, version: WorkerDeploymentVersion | None = None) -> AsyncIterator[None]:
+    """Workers, of this version or of none."""
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(collaborators(idle.settings, idle.database, idle.client))
+        for worker in workers(idle.client, parts, version=version):
+            await stack.enter_async_context(worker)
+        yield
 
 
 async def builds(handle: WorkflowHandle[Any, Any]) -> list[str]:
@@ -88,6 +95,15 @@ async def sent(idle: World) -> dict[str, Any]:
     await idle.post(event)
     await idle.until(event["eventId"], "sent")
     return event
+
+
+async def delivered(idle: World, event: dict[str, Any]) -> None:
+    """The handset has it, and its workflow has ended."""
+    [text] = await idle.phones.texts(event["phone"])
+    await idle.phones.move(text["sid"], "delivered")
+    async with asyncio.timeout(20):
+        await idle.workflow(event["eventId"]).result()
+    assert await idle.phones.requests(event["phone"]) == 1
 
 
 async def held(idle: World) -> dict[str, Any]:
@@ -161,9 +177,7 @@ async def test_what_is_held_is_handed_over_and_what_is_on_its_way_is_finished(
         assert (left.verdict, "versions move 2.0 --all" in left.do) == (Verdict.BAD, True)
         monkeypatch.undo()
         assert await deployment.move("2.0", held_only=False) == 1
-        [text] = await idle.phones.texts(under_way["phone"])
-        await idle.phones.move(text["sid"], "delivered")
-        await idle.until(under_way["eventId"], "delivered")
+        await delivered(idle, under_way)
         assert await deployment.drained("2.0", SOON) == 0
         assert await builds(idle.workflow(under_way["eventId"])) == ["2.0", "2.1"]
 
@@ -201,3 +215,19 @@ async def test_a_webhook_that_nobody_took_is_tried_on_by_the_current_version(idl
             await webhook.result()
         assert len(shop.told(event["eventId"])) == 1
         assert await builds(webhook) == ["4.0", "4.1"]
+
+
+async def test_versions_are_taken_up_and_given_up_amid_notifications(idle: World) -> None:
+    async with AsyncExitStack() as ended:
+        deployment = await ended.enter_async_context(working(idle, "5.0", current=False))
+        await deployment.make_current(None, SOON)
+        async with staffed(idle):
+            before = await sent(idle)
+            await deployment.make_current("5.0", SOON)
+        await delivered(idle, before)
+        assert await builds(idle.workflow(before["eventId"])) == ["5.0"]
+        async with staffed(idle):
+            await deployment.make_current(None, SOON)
+            after = await sent(idle)
+            await delivered(idle, after)
+        assert await builds(idle.workflow(after["eventId"])) == []
