@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test up install browser lint lock chaos guards fuzz screenshots openapi bench drill
+.PHONY: demo test up install browser lint lock chaos rollout guards fuzz screenshots openapi bench drill
 
 demo: install
 	@$(BIN)/heliograph demo
@@ -19,6 +19,10 @@ test: install browser lint
 # The fault campaign in its long form, about a quarter of an hour: make chaos EVENTS=5000 SEED=42 POSTGRES=1
 chaos: install
 	@$(BIN)/python -m tests.chaos --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
+
+# A new version of the workers goes live amid 500 notifications, two minutes or so: make rollout IN_FLIGHT=500
+rollout: install
+	@IN_FLIGHT=$(or $(IN_FLIGHT),500) $(BIN)/python -m pytest -n 0 tests/stack/test_versions.py
 
 # Causes what each alert is about and waits until it fires, about ten minutes; one of them: make drill ALERTS=HeliographUnknown
 drill: install

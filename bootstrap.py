@@ -86,9 +86,13 @@ async def _namespace(client: Client, wanted: timedelta) -> str:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        await client.workflow_service.register_namespace(
-            RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=duration)
-        )
+        try:
+            await client.workflow_service.register_namespace(
+                RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=duration)
+            )
+        except RPCError as lost:  # another bootstrap was first, with the same settings
+            if lost.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise
         return f"namespace {name}: made, keeps closed workflows for {wanted.days} days"
     if found >= wanted:
         return f"namespace {name}: keeps closed workflows for {found.days} days"

@@ -92,6 +92,52 @@ def doctor() -> None:
     run_to_end(work())
 
 
+versions = typer.Typer(help="Versions of the workers, where WORKER_BUILD_ID is set.", no_args_is_help=True)
+app.add_typer(versions, name="versions")
+Build = Annotated[str, typer.Argument(help="The version: its WORKER_BUILD_ID.")]
+
+
+@versions.command("list")
+def list_versions() -> None:
+    """Tell which version takes what is new, and what the others have still to finish."""
+    from versions import carry_out, tell
+
+    run_to_end(carry_out(prepared(), console, tell))
+
+
+@versions.command("current")
+def make_current(
+    build: Annotated[str | None, typer.Argument(help="The version: its WORKER_BUILD_ID.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="No version: workers without one take what is new.")] = False,
+    wait: Annotated[int, typer.Option(help="Seconds to wait for its workers.")] = 60,
+) -> None:
+    """Give what is new to this version; what others have begun they finish."""
+    from versions import carry_out, switch
+
+    if (build is None) != none:
+        raise typer.BadParameter("name a version, or give --none")
+    run_to_end(carry_out(prepared(), console, switch, build, wait))
+
+
+@versions.command("drain")
+def drain_version(build: Build, wait: Annotated[int, typer.Option(help="Seconds to wait for it.")] = 0) -> None:
+    """Wait until a version has finished what it has begun; with code 0 its workers can be stopped."""
+    from versions import carry_out, drain
+
+    run_to_end(carry_out(prepared(), console, drain, build, wait))
+
+
+@versions.command("move")
+def move_runs(
+    build: Build,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is on its way, not only what is held.")] = False,
+) -> None:
+    """Let what a version holds for later go on with the current one; whose histories must replay there."""
+    from versions import carry_out, hand_over
+
+    run_to_end(carry_out(prepared(), console, hand_over, build, everything))
+
+
 @app.command()
 def rekey() -> None:
     """Seal again under the first of PAYLOAD_KEYS what is in SQL under another; safe beside running processes."""

@@ -10,8 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -24,6 +22,7 @@ from privacy.encryption import KeyRing
 from settings import Settings
 from store.database import Database
 from store.rekey import Rekey
+from versions import QUEUES, Versions, described, polling, versioned
 from workflows import names
 from workflows.keys_in_use import oldest_keys
 
@@ -67,12 +66,10 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     not_mended = "lost callbacks and lost workflows are not made up for"
     yield await _schedule(client, names.RECONCILIATION, not_mended)
     yield await _schedule(client, names.RETENTION, "personal data is kept for longer than it should be")
-    for queue, kind in (
-        (names.TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
-        (names.SEND_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-        (names.WEBHOOK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-    ):
+    for queue, kind in QUEUES:
         yield await _workers(client, queue, kind)
+    async for version in _left_behind(client, settings):
+        yield version
 
 
 def show(console: Console, findings: Iterable[Finding]) -> int:
@@ -249,11 +246,40 @@ async def _schedule(client: Client, name: str, paused: str) -> Finding:
 async def _workers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> Finding:
     what = f"workers on {queue}"
     try:
-        answer = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
-        )
+        answer = await described(client, queue, kind)
     except RPCError as error:
         return Finding(what, Verdict.BAD, error.status.name.lower())
     if not answer.pollers:
         return Finding(what, Verdict.BAD, "none: events are accepted and wait", "start `heliograph worker`")
-    return Finding(what, Verdict.GOOD, f"{len(answer.pollers)} polling")
+    current = answer.versioning_info.current_deployment_version.build_id
+    builds = {one.deployment_options.build_id if versioned(one) else "" for one in polling(answer)}
+    if builds and current not in builds:
+        if current:
+            says, do = f"version {current} is current, and none of it polls", "start its workers, or "
+        else:
+            says, do = "no version is current, and all have one: events are accepted and wait", ""
+        others = sorted(builds - {""})
+        return Finding(
+            what, Verdict.BAD, says, f"{do}run `heliograph versions current {others[-1] if others else '--none'}`"
+        )
+    return Finding(what, Verdict.GOOD, f"{len(answer.pollers)} polling{f', {current} is current' if current else ''}")
+
+
+async def _left_behind(client: Client, settings: Settings) -> AsyncIterator[Finding]:
+    """Versions of the workers that were replaced, and have something to finish."""
+    try:
+        versions = await Versions(client, settings.worker_deployment_name).all()
+    except RPCError as error:
+        yield Finding("worker versions", Verdict.WARNING, f"not known ({error.status.name.lower()})")
+        return
+    for one in versions:
+        what = f"version {one.build}"
+        if one.current or not one.runs:
+            continue
+        if one.workers:
+            yield Finding(what, Verdict.GOOD, f"finishes {one.runs} runs, {one.held} of them held")
+        else:
+            yield Finding(
+                what, Verdict.BAD, f"{one.runs} runs wait for its workers, and there are none",
+                f"start some, or hand them to the current version: `heliograph versions move {one.build} --all`",
+            )  # fmt: skip

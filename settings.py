@@ -190,6 +190,12 @@ class Settings(BaseSettings):
 
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
+    worker_deployment_name: Annotated[str, _pattern(r"[A-Za-z0-9_-]{1,60}", "must be 1 to 60 of A-Z a-z 0-9 _ -")] = (
+        "heliograph"
+    )
+    worker_build_id: (
+        Annotated[str, _pattern(r"[A-Za-z0-9._-]{1,60}", "must be 1 to 60 of A-Z a-z 0-9 . _ -")] | None
+    ) = None
     temporal_ui_url: BaseUrl = "http://127.0.0.1:8233"
     temporal_ui_port: int = Field(8233, ge=1, le=65535)
     simulator_port: int = Field(8090, ge=1, le=65535)

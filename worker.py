@@ -10,7 +10,8 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities.deliver import Deliver
 from activities.look_up import LookUp
@@ -45,6 +46,7 @@ from telemetry.temporal import SdkMetrics
 from workflows import names
 from workflows.caller_webhook import CallerWebhook
 from workflows.dispatch import Dispatch
+from workflows.moving import MovingCallerWebhook, MovingOperatorNotice, MovingReconciliation, MovingRetention
 from workflows.notification import Notification
 from workflows.operator_notice import OperatorNotice
 from workflows.outside import SEND_TAKES_AT_MOST
@@ -125,19 +127,44 @@ async def collaborators(settings: Settings, database: Database, client: Client) 
         )
 
 
+def version_of(settings: Settings) -> WorkerDeploymentVersion | None:
+    """The version that workers of these settings are of; None where workers have none."""
+    build = settings.worker_build_id
+    return WorkerDeploymentVersion(settings.worker_deployment_name, build) if build else None
+
+
 def workers(
-    client: Client, parts: Collaborators, *, suffix: str = "", runner: WorkflowRunner | None = None
+    client: Client,
+    parts: Collaborators,
+    *,
+    suffix: str = "",
+    version: WorkerDeploymentVersion | None = None,
+    runner: WorkflowRunner | None = None,
 ) -> tuple[Worker, Worker, Worker]:
     """One for workflows, one for sends, one for callers' webhooks; `suffix` gives tests queues of their own.
+
+    All three are of one version, so that what a run asks for is done by the version that the run is on.
 
     Without a `runner` workflows run outside the SDK's sandbox, which makes each one's modules anew: a sixth of all that
     a notification costs. The tests run them in it, and replay their histories: what is not deterministic ends there.
     """
+    deployment = (
+        WorkerDeploymentConfig(
+            version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
+        )
+        if version
+        else None
+    )
+    moving = (
+        (MovingOperatorNotice, MovingCallerWebhook, MovingReconciliation, MovingRetention)
+        if version
+        else (OperatorNotice, CallerWebhook, Reconciliation, Retention)
+    )
     return (
         Worker(
             client,
             task_queue=names.TASK_QUEUE + suffix,
-            workflows=[Notification, OperatorNotice, CallerWebhook, Reconciliation, Retention],
+            workflows=[Notification, *moving],
             activities=[
                 parts.look_up.ask_carrier,
                 parts.operators.tell_operators,
@@ -153,6 +180,7 @@ def workers(
                 parts.steps.expire,
             ],
             workflow_runner=runner or UnsandboxedWorkflowRunner(),
+            deployment_config=deployment,
             graceful_shutdown_timeout=GRACE,
             max_cached_workflows=5_000,  # 35 KB each; every text on its way is one
         ),
@@ -160,6 +188,7 @@ def workers(
             client,
             task_queue=names.SEND_QUEUE + suffix,
             activities=[parts.deliver.deliver],
+            deployment_config=deployment,
             graceful_shutdown_timeout=GRACE,
             max_concurrent_activities=SENDS_AT_ONCE,
             disable_eager_activity_execution=True,  # eager sends would pass by the queue's rate and priorities
@@ -168,6 +197,7 @@ def workers(
             client,
             task_queue=names.WEBHOOK_QUEUE + suffix,
             activities=[parts.reports.post_webhook],
+            deployment_config=deployment,
             graceful_shutdown_timeout=GRACE,
             max_concurrent_activities=WEBHOOKS_AT_ONCE,
         ),
@@ -195,9 +225,15 @@ async def run(settings: Settings) -> None:
             port = MetricsPort(settings.host, settings.metrics_port, Exposition(sdk.url if sdk else None))
             await stack.enter_async_context(port)
         parts = await stack.enter_async_context(collaborators(settings, database, client))
-        for worker in workers(client, parts):
+        for worker in workers(client, parts, version=version_of(settings)):
             await stack.enter_async_context(worker)
-        log.info("working", namespace=client.namespace, temporal=settings.temporal_address, twilio=settings.twilio_url)
+        log.info(
+            "working",
+            namespace=client.namespace,
+            temporal=settings.temporal_address,
+            twilio=settings.twilio_url,
+            build=settings.worker_build_id,
+        )
         await stop.wait()
         log.info("stopping", grace_seconds=int(GRACE.total_seconds()))
     log.info("stopped")

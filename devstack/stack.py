@@ -85,6 +85,11 @@ class Stack:
 
     def start(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Starts all parts and waits until each is ready. Raises ProcessFailed; then stop what has started."""
+        self.start_servers(tell)
+        self.start_processes(tell)
+
+    def start_servers(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """What ours stand on, bootstrapped."""
         self.data.mkdir(parents=True, exist_ok=True)
         tell("Temporal")
         self.start_temporal()
@@ -93,6 +98,9 @@ class Stack:
             self.start_simulator()
         tell("database and search attributes")
         self._spawn("bootstrap", heliograph("bootstrap")).finish(60)
+
+    def start_processes(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """One of each of ours."""
         tell("worker")
         self.start_worker()
         tell("API")
@@ -121,14 +129,17 @@ class Stack:
         process.wait_ready(lambda: answers(f"{self.simulator_url}/healthz"), 20)
         return process
 
-    def start_worker(self, name: str = "worker") -> Process:
-        process = self._spawn(name, heliograph("worker"))
+    def start_worker(self, name: str = "worker", **environment: str) -> Process:
+        """One more, or the same again; `environment` goes on top of the stack's."""
+        process = self._spawn(name, heliograph("worker"), environment)
         process.wait_ready(lambda: process.has_said("working"), 30)
         return process
 
-    def start_api(self) -> Process:
-        process = self._spawn("api", heliograph("api"))
-        process.wait_ready(lambda: answers(f"{self.api_url}/readyz"), 30)
+    def start_api(self, name: str = "api", **environment: str) -> Process:
+        """One more, or the same again; one more needs a PORT of its own."""
+        process = self._spawn(name, heliograph("api"), environment)
+        url = f"http://127.0.0.1:{environment.get('PORT', self.ports.api)}"
+        process.wait_ready(lambda: answers(f"{url}/readyz"), 30)
         return process
 
     def start_codec(self) -> Process:
@@ -146,9 +157,11 @@ class Stack:
         for process in reversed(list(self.processes.values())):
             process.stop(seconds=75 if process.name.startswith("worker") else 15)
 
-    def _spawn(self, name: str, command: list[str]) -> Process:
+    def _spawn(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Process:
         directory = self.directory or self.data
-        process = Process(name, command, self._environment(), directory, self.logs / f"{name}.log")
+        process = Process(
+            name, command, {**self._environment(), **(environment or {})}, directory, self.logs / f"{name}.log"
+        )
         self.processes[name] = process
         process.start()
         return process

@@ -77,7 +77,10 @@ class Database:
                 return None
 
     async def ready(self) -> bool:
-        return await self.revision() == HEAD
+        """Whether it has this version's schema, or a newer one's: migrations only add, so that a version that is being
+        replaced, or comes back, works on what its successor has migrated."""
+        revision = await self.revision()
+        return revision is not None and revision >= HEAD
 
     async def close(self) -> None:
         await self.engine.dispose()

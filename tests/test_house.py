@@ -30,7 +30,8 @@ MAY_IMPORT = {
         "activities", "carrier", "engine", "notifications", "privacy", "process", "settings", "store", "telemetry",
         "workflows",
     },
-    "doctor": {"bootstrap", "carrier", "engine", "privacy", "settings", "store", "workflows"},
+    "versions": {"engine", "notifications", "settings", "workflows"},
+    "doctor": {"bootstrap", "carrier", "engine", "privacy", "settings", "store", "versions", "workflows"},
 }
 # fmt: on
 

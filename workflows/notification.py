@@ -63,7 +63,12 @@ class Notification(Text):
                 reporting.result()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._next is not None:
-            workflow.continue_as_new(self._next, search_attributes=search_attributes.at_start(self._next))
+            workflow.continue_as_new(
+                self._next,
+                search_attributes=search_attributes.at_start(self._next),
+                # A run ends on the version that began it; the next step need not, and may be months away.
+                initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+            )
         return self._outcome()
 
     async def _course(self) -> None:

@@ -11,14 +11,16 @@ from typing import Any
 
 import httpx
 
+from devstack.processes import free_ports
 from devstack.stack import Ports, Stack
 from engine import connect
 from settings import SIMULATOR_WEBHOOK_SECRET
 from tests.chaos.auditor import FINAL, Findings, Records, audit, by_phone
 from tests.chaos.databases import Postgres, Sqlite, Tortured
-from tests.chaos.faults import Faults
+from tests.chaos.faults import Faults, Storm
 from tests.chaos.load import Callers
 from tests.chaos.network import Line, OperatorsDesk
+from tests.chaos.shifts import Shifts
 from tests.world import KEY, settings_for
 
 
@@ -38,6 +40,8 @@ class Plan:
     """Seconds to wait for the last event's end."""
     reconcile_after: int = 30
     postgres: bool = False
+    processes: int = 1
+    """How many API and how many worker processes. Several come and go, and nothing else goes wrong."""
 
 
 @dataclass
@@ -77,15 +81,29 @@ async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
         at_the_end.callback(database.close)
         if database.url:
             environment["DATABASE_URL"] = database.url
+        several = plan.processes > 1
+        api_ports = [ports.api, *free_ports(plan.processes - 1)]
+        balancer = await at_the_end.enter_async_context(Line(*api_ports).open())
+        environment["PUBLIC_BASE_URL"] = f"http://127.0.0.1:{balancer.port}"
         stack = Stack(ports, folder, environment)
         at_the_end.push_async_callback(asyncio.to_thread, stack.stop)
-        await asyncio.to_thread(stack.start)
+        await asyncio.to_thread(stack.start_servers)
+        shifts = Shifts(stack, api_ports, random.Random(plan.seed + 1))
+        await (shifts.start() if several else asyncio.to_thread(stack.start_processes))
         settings = settings_for(folder / "client", temporal_address=f"127.0.0.1:{ports.temporal}")
         client = await connect(settings)
         # Two streams of chance: how long faults take must not change what the callers do.
-        callers = Callers(stack.api_url, stack.simulator_url, random.Random(plan.seed), plan.deadline, plan.list_lag)
+        callers = Callers(
+            [f"http://127.0.0.1:{port}" for port in api_ports],
+            stack.simulator_url,
+            random.Random(plan.seed),
+            plan.deadline,
+            plan.list_lag,
+            fair_weather=several,
+        )
         await at_the_end.enter_async_context(callers)
-        faults = Faults(stack, database, line, callers, client, random.Random(plan.seed + 1))
+        one_of_each = Faults(stack, database, line, callers, client, random.Random(plan.seed + 1))
+        faults: Storm = shifts if several else one_of_each
         stop = asyncio.Event()
         storm = asyncio.create_task(faults.run(stop, plan.pause))
         posting = asyncio.create_task(callers.run(plan.events, plan.per_second))

@@ -58,6 +58,7 @@ class Postgres:
     """A server of our own, which can go away too."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self._server = postgres.start(folder / "pg")
         self.url: str | None = self._server.get_uri()
 

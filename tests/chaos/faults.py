@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Protocol
 
 import httpx
 from temporalio.api.common.v1 import WorkflowExecution
@@ -20,8 +21,17 @@ from tests.chaos.load import Callers
 from tests.chaos.network import Cut, Line
 
 
-class Faults:
-    """The storm. Each fault ends with the part running again."""
+class Storm(Protocol):
+    """What is done meanwhile, and how often each of it was done."""
+
+    done: Counter[str]
+
+    async def run(self, stop: asyncio.Event, pause: tuple[float, float]) -> None:
+        """Until told to stop; then everything runs again."""
+
+
+class Faults(Storm):
+    """One of each part. Each fault ends with the part running again."""
 
     def __init__(
         self, stack: Stack, database: Tortured, line: Line, callers: Callers, client: Client, rng: random.Random

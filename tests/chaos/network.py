@@ -18,10 +18,10 @@ class Cut(Enum):
 
 
 class Line:
-    """A TCP proxy to one port of this machine."""
+    """A TCP proxy to a port of this machine; to several as a load balancer does, which skips those that are down."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, *targets: int) -> None:
+        self._targets = list(targets)
         self.cut = Cut.NONE
         self.port = 0
 
@@ -33,9 +33,12 @@ class Line:
             yield self
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+        self._targets.append(self._targets.pop(0))
+        for target in self._targets:
+            with suppress(OSError):
+                there_reader, there_writer = await asyncio.open_connection("127.0.0.1", target)
+                break
+        else:
             writer.transport.abort()
             return
         ways = (

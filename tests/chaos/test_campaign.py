@@ -41,3 +41,29 @@ async def test_no_event_is_lost_and_nobody_is_texted_twice(data: Path) -> None:
         )
     )
     assert (list(planted.lost), list(planted.texted_twice)) == ([lost], [twice])
+
+
+SEVERAL = Plan(
+    events=30,
+    seed=20261124,
+    per_second=6,
+    pause=(0.4, 0.9),
+    deadline=(5, 8),
+    list_lag=1,
+    settle=60,
+    reconcile_after=5,
+    postgres=True,
+    processes=2,
+)
+
+
+async def test_processes_that_come_and_go_on_one_postgresql_lose_nothing_and_repeat_nothing(data: Path) -> None:
+    result = await run(SEVERAL, data / "several")
+    found = result.findings
+    assert (found.lost, found.texted_twice, found.wrong) == ({}, {}, {})
+    assert [result.records.stories[event] for event in result.unsettled] == []
+    assert found.acknowledged == SEVERAL.events
+    texted = [event for event, phone in result.records.acknowledged.items() if len(result.records.texts[phone]) == 1]
+    assert len(texted) + found.unknown_and_told + found.not_delivered_and_told >= SEVERAL.events
+    assert {what.split(" of a ")[1] for what in result.faults} == {"worker", "api"}
+    assert result.faults.total() >= 6

@@ -1,11 +1,15 @@
 """The migrations make what the code expects."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from store import migrations
 from store.database import Database
 from store.migrate import migrate
 from store.schema import HEAD, metadata
@@ -21,6 +25,40 @@ async def test_the_migrations_make_the_tables_of_the_code(database: Database) ->
 
 async def test_migrating_again_changes_nothing(database: Database) -> None:
     assert await migrate(database) == (HEAD, HEAD)
+
+
+async def test_a_newer_schema_is_worked_with_and_left_as_it_is(database: Database) -> None:
+    """The version that is being replaced, or comes back, finds its successor's."""
+    revise = "UPDATE alembic_version SET version_num = '{}'"
+    async with database.write() as connection:
+        await connection.execute(text(revise.format("9999")))
+    try:
+        assert await database.ready()
+        assert await migrate(database) == ("9999", "9999")
+    finally:
+        async with database.write() as connection:
+            await connection.execute(text(revise.format(HEAD)))
+
+
+async def test_an_older_schema_is_not_ready(tmp_path: object) -> None:
+    database = Database(f"sqlite:///{tmp_path}/old.db")
+    await migrate(database, to="0003")
+    assert not await database.ready()
+    await database.close()
+
+
+def test_migrations_only_add() -> None:
+    """Processes of the version before work on the new schema while they are replaced, and after a rollback."""
+    taken_away = {"drop_column", "drop_table", "rename_table"}
+    files = sorted(Path(migrations.__path__[0], "versions").glob("[0-9]*.py"))
+    assert files[-1].name.startswith(HEAD)
+    for file in files:
+        (upgrade,) = (
+            one
+            for one in ast.parse(file.read_text()).body
+            if isinstance(one, ast.FunctionDef) and one.name == "upgrade"
+        )
+        assert not {one.attr for one in ast.walk(upgrade) if isinstance(one, ast.Attribute)} & taken_away, file.name
 
 
 async def test_an_empty_database_is_not_ready(tmp_path: object) -> None:
