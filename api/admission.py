@@ -25,6 +25,8 @@ from telemetry import metrics
 EVENTS, INCIDENTS, BATCHES, CHECKS, ITEMS = metrics.LANES
 AGAIN_AFTER = (1, 4)  # seconds, from and to: chance keeps those who were refused together from coming back together
 WAITS_NO_LONGER_THAN = 1.0  # seconds that `Prefer: wait` holds a place; from then on it waits for others, not for us
+REFUSALS_PER_SECOND = 500  # at some 0.3 ms each they leave the event loop to those who were let in
+HELD_NO_LONGER_THAN = 1.0  # seconds
 SAY_EVERY = 10.0  # seconds
 
 log = structlog.stdlib.get_logger("heliograph.admission")
@@ -64,6 +66,7 @@ class Admission:
         self._app = app
         self._lanes = lanes
         self._caller_of = caller_of
+        self._pace = _Pace()
         self._told = {lane.name: _Told(lane.name) for lane in lanes.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +79,7 @@ class Admission:
         except Crowded:
             scope[QUIET] = True
             self._told[lane.name].one_more()
+            await self._pace.turn()
             return await answer(overloaded())(scope, receive, send)
         status = 500
 
@@ -102,6 +106,20 @@ def overloaded() -> Problem:
         details={"retryAfterSeconds": seconds},
         headers={"Retry-After": str(seconds)},
     )
+
+
+class _Pace:
+    """Spreads refusals out: hundreds of clients that come again at once when they are refused would take up the event
+    loop with nothing else, all of them in the same moment."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        now = monotonic()
+        self._next = min(max(now, self._next + 1 / REFUSALS_PER_SECOND), now + HELD_NO_LONGER_THAN)
+        if self._next > now:
+            await asyncio.sleep(self._next - now)
 
 
 @dataclass(slots=True)

@@ -111,8 +111,7 @@ async def test_a_thousand_alerts_in_ten_seconds_are_two_texts_and_a_thousand_tra
 
         async def post(number: int) -> None:
             async with places:
-                answer = await world.http.post("/api/incident-alert-sms", json=alert(number, "fire"))
-                assert answer.status_code == 202
+                assert (await world.insist(alert(number, "fire"), "incident-alert")).status_code == 202
 
         await asyncio.gather(*(post(number) for number in range(ALERTS)))
         async with asyncio.timeout(90):
