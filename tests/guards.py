@@ -312,6 +312,27 @@ GUARDS = (
         "tests/api/test_admission.py::test_who_waits_for_twilio_gives_his_place_to_others",
     ),
     Guard(
+        "backlog: the account's rate holds for all workers together",
+        "bootstrap.py",
+        "requests_per_second = per_second",
+        "requests_per_second = 3 * per_second",
+        "tests/stack/test_account_rate.py::test_behind_a_backlog_an_alert_leaves_at_once_and_another_caller_in_his_turn",
+    ),
+    Guard(
+        "backlog: an alert overtakes it",
+        "workflows/outside.py",
+        "priority_key=int(request.policy.priority), fairness_key",
+        "priority_key=3, fairness_key",
+        "tests/stack/test_account_rate.py::test_behind_a_backlog_an_alert_leaves_at_once_and_another_caller_in_his_turn",
+    ),
+    Guard(
+        "backlog: another caller's text leaves in his turn",
+        "workflows/outside.py",
+        "fairness_key=request.caller",
+        'fairness_key="everybody"',
+        "tests/stack/test_account_rate.py::test_behind_a_backlog_an_alert_leaves_at_once_and_another_caller_in_his_turn",
+    ),
+    Guard(
         "forged callbacks get 403",
         "api/twilio.py",
         "if signatures is not None and not signatures.genuine(",
