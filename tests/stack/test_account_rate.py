@@ -62,7 +62,7 @@ class Backlog:
     async def texted(self, phone: str) -> float:
         """When it reached Twilio."""
         async with asyncio.timeout(60):
-            while not (texts := await self.phones.texts(phone)):
+            while not (texts := await self.phones.texts(phone)):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         return datetime.fromisoformat(texts[0]["accepted_at"]).timestamp()
 
@@ -126,7 +126,7 @@ async def test_behind_a_backlog_an_alert_leaves_at_once_and_another_caller_in_hi
     order = {"eventId": "the-order", "phone": "+15557770002", "orderId": "1", "consentAt": "2026-01-01T00:00:00Z"}
     async with backlog(tmp_path / "stack") as queued:
         async with asyncio.timeout(60):
-            while len(await queued.sent()) < 2 * RATE:
+            while len(await queued.sent()) < 2 * RATE:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         alerted = await queued.post("/api/incident-alert-sms", alert, KEY)
         alert_left = await queued.texted("+15557770001")
