@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test up install browser lint lock chaos rollout guards fuzz screenshots openapi bench drill
+.PHONY: demo test up install browser lint lock chaos rollout guards fuzz screenshots openapi bench drill overload soak
 
 demo: install
 	@$(BIN)/heliograph demo
@@ -40,6 +40,10 @@ guards: install
 # has PostgreSQL for SQLite.
 bench: install
 	@$(BIN)/python -m tests.bench $(if $(KEEP),--keep) $(if $(POSTGRES),--postgres)
+
+# Five times as much as can be sent, for a minute: what is refused, how quickly the rest is accepted, and that all of it ends.
+overload: install
+	@$(BIN)/python -m tests.bench.overload
 
 # Takes the pictures of docs/operators.md in a real browser.
 screenshots: install browser

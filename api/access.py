@@ -3,6 +3,7 @@
 import hmac
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -54,6 +55,11 @@ class Keys:
             if hmac.compare_digest(digest, key.digest):
                 found = key
         return found if found is not None and found.live(datetime.now(UTC)) else None
+
+    def caller_of(self, presented: str) -> str:
+        """Whose live key it is; empty when it is nobody's."""
+        key = self.key_of(presented)
+        return key.caller if key is not None else ""
 
     def live(self) -> int:
         """How many let somebody in now."""
@@ -140,6 +146,13 @@ async def authenticated(
     access: Access = request.app.state.access
     (scope,) = needed.scopes
     return access.admit(credentials.credentials if credentials else "", Scope(scope))
+
+
+def presented(scope: Mapping[str, Any]) -> str:
+    """The key of an ASGI request, `Authorization: Bearer <key>`, whether it is one or not; empty without."""
+    header: bytes = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    scheme, _, key = header.decode("latin-1").partition(" ")
+    return key if scheme.lower() == "bearer" else ""
 
 
 # What a route asks for, by the type of its `caller`.

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import (
+    admission,
     batches,
     consent_files,
     events,
@@ -27,6 +28,7 @@ from api import (
 from api import verify as login_checks
 from api.access import Access, Keys, describe_scopes
 from api.acknowledging import Acknowledging
+from api.admission import Admission
 from api.answer_headers import AnswerHeaders
 from api.auditing import Auditing
 from api.auditing import router as audit_router
@@ -162,6 +164,10 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
     problems.describe(app)
     describe_scopes(app)
     keys: Keys = app.state.access.keys
+    lanes = admission.lanes(batches.PATH)
+    app.state.batch_items = admission.items()
+    admission.describe(app, lanes)
+    app.add_middleware(Admission, lanes=lanes, caller_of=keys.caller_of)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from api.access import Access, Sender
 from api.desk import Desk
 from api.events import previewed, take, told
+from api.lane import Lane
 from api.problems import Detail, Problem, Unavailable, invalid_request, responses
 from notifications.event import Event
 from notifications.kinds import KINDS
@@ -21,7 +22,6 @@ from telemetry import metrics
 PATH = "/api/batches"
 MAX_EVENTS = 1_000
 MAX_BYTES = 4_194_304
-AT_ONCE = 32
 
 router = APIRouter(tags=["events"])
 
@@ -92,7 +92,7 @@ async def post(
     """Takes up to 1,000 events. Each is answered as its own route would; the same batch again texts nobody twice."""
     access: Access = request.app.state.access
     access.counts_as(caller, len(batch.events))
-    items = _Items(request.app.state.desk, caller.name, dry_run=dry_run)
+    items = _Items(request.app.state.desk, request.app.state.batch_items, caller.name, dry_run=dry_run)
     results = await items.answer(batch.events)
     if all(result["httpStatus"] == 503 for result in results):
         raise Unavailable("Temporal")
@@ -109,11 +109,11 @@ async def post(
 class _Items:
     """Those of one eventId one after the other, the others side by side."""
 
-    def __init__(self, desk: Desk, caller: str, *, dry_run: bool) -> None:
+    def __init__(self, desk: Desk, lane: Lane, caller: str, *, dry_run: bool) -> None:
         self._desk = desk
         self._caller = caller
         self._dry_run = dry_run
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._lane = lane
         self._away: Unavailable | None = None
 
     async def answer(self, items: list[Any]) -> list[dict[str, Any]]:
@@ -134,20 +134,24 @@ class _Items:
         return {index: await self._one(event) for index, event in queue}
 
     async def _one(self, event: Event) -> dict[str, Any]:
-        async with self._places:
-            try:
-                if self._away is not None:
-                    raise self._away  # one has waited for it long enough
-                if self._dry_run:
-                    preview = previewed(self._desk.preview(event, self._caller))
-                    return {"eventId": event.event_id, "httpStatus": 200, **preview}
-                status, body = told(await take(self._desk, event, self._caller, None))
-                return {"httpStatus": status, **body}
-            except Problem as problem:
-                if isinstance(problem, Unavailable):
-                    self._away = problem
-                self._count(event.kind, problem)
-                return _refused(problem, event.event_id)
+        place = await self._lane.enter(self._caller)
+        done = False
+        try:
+            if self._away is not None:
+                raise self._away  # one has waited for it long enough
+            if self._dry_run:
+                preview = previewed(self._desk.preview(event, self._caller))
+                return {"eventId": event.event_id, "httpStatus": 200, **preview}
+            status, body = told(await take(self._desk, event, self._caller, None))
+            done = True
+            return {"httpStatus": status, **body}
+        except Problem as problem:
+            if isinstance(problem, Unavailable):
+                self._away = problem
+            self._count(event.kind, problem)
+            return _refused(problem, event.event_id)
+        finally:
+            place.leave(done=done)
 
     def _count(self, kind: str, problem: Problem) -> None:
         if not self._dry_run:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access import presented
 from api.problems import Problem, answer
 
 BODY_WITHIN = 10.0  # seconds
@@ -50,10 +51,7 @@ class BodyLimit:
         if larger is None:
             return self._max_bytes
         # Who has no key cannot have so much kept in memory for him.
-        presented = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, key = presented.decode("latin-1").partition(" ")
-        known = self._knows(key if scheme.lower() == "bearer" else "")
-        return max(self._max_bytes, larger) if known else self._max_bytes
+        return max(self._max_bytes, larger) if self._knows(presented(scope)) else self._max_bytes
 
     async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> Problem | None:
         """Why it is not taken. Raises _HungUp."""

@@ -21,6 +21,8 @@ EVENTS = Counter(
     "heliograph_events", "Events that were posted: accepted, duplicate, or the error of the answer", ["kind", "result"]
 )
 RATE_LIMITED = Counter("heliograph_rate_limited", "Calls that were answered 429", ["caller"])
+SHED = Counter("heliograph_shed", "Calls that were answered 503 because more came in than could be taken", ["lane"])
+PLACES = Gauge("heliograph_places", "How many calls of a lane are let in at once now", ["lane"])
 DUPLICATES = Counter("heliograph_duplicates_stopped", "Texts that were not sent twice, by the guard", ["guard"])
 
 SENDS = Counter(
@@ -92,11 +94,14 @@ RULES = (
     "forgotten",
     "folded",
 )
+LANES = ("events", "incidents", "batches", "checks", "batch_items")
 GUARDS = ("workflow_id", "database", "update_id", "content", "ledger", "look_up", "callback")
 
 
 def start_at_zero() -> None:
     """Without it the first of a kind goes unseen: Prometheus sees no increase in a series that begins with 1."""
+    for lane in LANES:
+        SHED.labels(lane=lane)
     for guard in GUARDS:
         DUPLICATES.labels(guard=guard)
     for kind in KINDS:

@@ -5,6 +5,7 @@ ratios are those of production. docs/runbook.md is written from what is seen her
 """
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -118,6 +119,25 @@ async def _too_fast(drilled: Drilled) -> AsyncIterator[None]:
         await asyncio.gather(*(drilled.http.get("/api/notifications/no-such-event") for _ in range(30)))
         await asyncio.sleep(0.2)
     yield
+
+
+@fault("HeliographOverloaded")
+async def _overloaded(drilled: Drilled) -> AsyncIterator[None]:
+    """Temporal hangs (SIGSTOP) for a quarter of a minute, and thirty events a second go on coming in."""
+    temporal = drilled.part("temporal").pid
+    posts = []
+    os.kill(temporal, signal.SIGSTOP)
+    try:
+        for _ in range(450):
+            posts.append(asyncio.create_task(drilled.post(drilled.event())))
+            await asyncio.sleep(1 / 30)
+    finally:
+        os.kill(temporal, signal.SIGCONT)
+    answers = await asyncio.gather(*posts)
+    yield
+    for answer in answers:
+        if answer.status_code == 202:
+            await drilled.until(answer.json()["eventId"], "delivered", PATIENCE)
 
 
 @fault("HeliographTwilioRefuses", "HeliographManyEscalations", "HeliographNotDelivered")

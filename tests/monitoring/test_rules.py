@@ -218,6 +218,11 @@ CASES = (
         {'heliograph_rate_limited_total{caller="shop"}': "0+5x60"},
     ),
     Case(
+        "HeliographOverloaded",
+        {'heliograph_shed_total{lane="events"}': "0+20x60"},
+        {'heliograph_shed_total{lane="events"}': "0+100x4 400x60"},
+    ),
+    Case(
         "HeliographEventsRefused",
         {
             'heliograph_events_total{kind="order-shipped",result="invalid_request"}': "0+2x60",

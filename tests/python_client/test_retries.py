@@ -25,7 +25,7 @@ from heliograph_client.retries import Repeat, Tries
 from tests.python_client.flavours import FLAVOURS, KEY, Client, Line, line_to, shipped
 from tests.world import World, free_port
 
-EVERY_FAULT = ["drop", "gateway", "503 unavailable"]
+EVERY_FAULT = ["drop", "gateway", "503 unavailable", "503 overloaded"]
 
 
 @pytest.mark.parametrize("fault", [*EVERY_FAULT, "lose", "stall", "429 too_many_requests"])
@@ -145,7 +145,14 @@ async def test_a_resend_is_not_tried_again_once_it_may_have_been_ordered(
 
 @pytest.mark.parametrize(
     ("fault", "attempts"),
-    [("503 unavailable", 2), ("429 too_many_requests", 2), ("drop", 1), ("gateway", 1), ("503 outcome_unknown", 1)],
+    [
+        ("503 unavailable", 2),
+        ("503 overloaded", 2),
+        ("429 too_many_requests", 2),
+        ("drop", 1),
+        ("gateway", 1),
+        ("503 outcome_unknown", 1),
+    ],
 )
 async def test_a_login_check_is_tried_again_only_where_nothing_was_done(
     line: Line, caller: Client, fault: str, attempts: int

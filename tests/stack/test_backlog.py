@@ -1,9 +1,9 @@
-"""Alerts against a crowd: they overtake a backlog, and a storm of them is two texts."""
+"""Alerts against a crowd: a storm of them is two texts. That they overtake a backlog is in test_account_rate.py."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,10 @@ from engine import connect
 from settings import Settings
 from store.database import Database
 from store.schema import alerts
-from tests.drafts import request
-from tests.world import KEY, Phones, bootstrapped, free_port, living, serving, settings_for
-from worker import collaborators, workers
-from workflows.dispatch import Dispatch
+from tests.world import KEY, Phones, bootstrapped, free_port, living, settings_for
 
 pytestmark = pytest.mark.timeout(300)
 
-BACKLOG = 10_000
 ALERTS = 1_000
 ON_CALL = "+15557770001"
 
@@ -73,30 +69,6 @@ async def caller(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def test_an_alert_overtakes_a_backlog_of_ten_thousand_shipping_updates(tmp_path: Path) -> None:
-    async with parts(tmp_path) as (settings, client, phones), AsyncExitStack() as stack:
-        dispatch, places = Dispatch(client), asyncio.Semaphore(64)
-
-        async def start(number: int) -> None:
-            async with places:
-                await dispatch.start(request(f"+1555{1_000_000 + number}", event_id=f"order-{number}"))
-
-        await asyncio.gather(*(start(number) for number in range(BACKLOG)))
-        await stack.enter_async_context(serving(settings))
-        http = await stack.enter_async_context(caller(settings))
-        assert (await http.post("/api/incident-alert-sms", json=alert(1, "fire"))).status_code == 202
-        database = Database(settings.database)
-        stack.push_async_callback(database.close)
-        activities = await stack.enter_async_context(collaborators(settings, database, client))
-        for worker in workers(client, activities):
-            await stack.enter_async_context(worker)
-        async with asyncio.timeout(60):
-            while not await phones.texts(ON_CALL):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        overtook = BACKLOG - len(await phones.requested()) + 1
-        assert overtook > BACKLOG * 0.97
-
-
 async def admitted(database: Database) -> int:
     async with database.read() as connection:
         return int((await connection.execute(select(func.count()).select_from(alerts))).scalar_one())
@@ -111,8 +83,7 @@ async def test_a_thousand_alerts_in_ten_seconds_are_two_texts_and_a_thousand_tra
 
         async def post(number: int) -> None:
             async with places:
-                answer = await world.http.post("/api/incident-alert-sms", json=alert(number, "fire"))
-                assert answer.status_code == 202
+                assert (await world.insist(alert(number, "fire"), "incident-alert")).status_code == 202
 
         await asyncio.gather(*(post(number) for number in range(ALERTS)))
         async with asyncio.timeout(90):

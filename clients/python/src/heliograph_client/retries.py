@@ -14,8 +14,8 @@ class Repeat(Enum):
     ALWAYS = auto()  # doing it twice is doing it once
     WHERE_NOTHING_WAS_DONE = (
         auto()
-    )  # no connection was made, 429, or 503 `unavailable`: the API says that it did nothing
-    WHERE_NOTHING_WAS_TAKEN = auto()  # no connection was made, or 429
+    )  # no connection was made, 429, or 503 `overloaded` or `unavailable`: the API says that it did nothing
+    WHERE_NOTHING_WAS_TAKEN = auto()  # no connection was made, 429, or 503 `overloaded`
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Tries:
 
 
 def _may_be_repeated(failure: ApiError, repeat: Repeat) -> bool:
-    if isinstance(failure, TooManyRequests) or failure.error == NOT_CONNECTED:
+    if isinstance(failure, TooManyRequests) or failure.error in (NOT_CONNECTED, "overloaded"):
         return True
     if repeat is Repeat.WHERE_NOTHING_WAS_DONE:
         return failure.error == "unavailable"
