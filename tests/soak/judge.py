@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 FEWEST = 12  # samples of a lifetime after its warm-up, below which it tells nothing of a slope
+RISING = 2 / 3  # of the pairs: fewer, and what looks like a slope is noise in lives too short to tell
 MOST = 120  # samples of a lifetime that are compared with each other; of more, medians of neighbours
 
 
@@ -38,6 +39,8 @@ class Growth:
     """The median, warm-ups left out."""
     within: float | None
     """By the slope within lifetimes; None where no process lived for long enough."""
+    rising: float
+    """The share of the pairs whose later sample is higher: a half, where nothing grows."""
     across: float | None
     """By which level later lifetimes have at the same age; None where there were not enough of them."""
     lifetimes: int
@@ -50,7 +53,8 @@ class Growth:
         """True also where nothing could be told: see `told`."""
         allowed = self.allowed(limit)
         # Levels of few and short lifetimes scatter: how a process starts again depends on what waits for it.
-        return (self.within is None or self.within <= allowed) and (self.across is None or self.across <= 2 * allowed)
+        grows = self.within is not None and self.within > allowed and self.rising > RISING
+        return not grows and (self.across is None or self.across <= 2 * allowed)
 
     @property
     def told(self) -> bool:
@@ -72,6 +76,7 @@ def growth(lifetimes: Iterable[Sequence[Point]], *, warm_up: float, run: float) 
     return Growth(
         level=statistics.median(values),
         within=statistics.median(slopes) * run if slopes else None,
+        rising=statistics.mean((slope > 0) + (slope == 0) / 2 for slope in slopes) if slopes else 0.5,
         across=_across([life for life in lives if len(life) >= FEWEST], run),
         lifetimes=sum(1 for life in lives if life),
         top=max(values),
