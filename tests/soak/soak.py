@@ -122,7 +122,7 @@ LIMITS: Mapping[tuple[str, str], Limit | None] = {
             "descriptors": Limit(5, 0.1),
             "sockets": Limit(5, 0.1),
             "database handles": Limit(3),
-            "threads": Limit(4),
+            "threads": Limit(12, 0.3),  # pools fill up to the most that was ever done at once
             "tasks": Limit(20, 0.1),
         }.items()
     },
