@@ -8,6 +8,8 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from telemetry import metrics
+
 PATIENCE = aiohttp.ClientTimeout(total=2)
 TRY_AGAIN_AFTER = 5.0  # seconds
 
@@ -23,6 +25,7 @@ class Exposition:
         self._sdk_url = sdk_url
 
     async def text(self) -> bytes:
+        metrics.TASKS.set(len(asyncio.all_tasks()))
         return generate_latest() + await self._sdk()
 
     async def _sdk(self) -> bytes:

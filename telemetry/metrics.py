@@ -69,6 +69,8 @@ WEBHOOKS = Counter(
 SWEPT = Counter("heliograph_swept", "What the reconciliation looked into, by what came of it", ["result"])
 SWEPT_AT = Gauge("heliograph_last_sweep_timestamp_seconds", "When this worker last finished a reconciliation")
 
+TASKS = Gauge("heliograph_asyncio_tasks", "What this process has begun and not ended: tasks of its event loop")
+
 # Looked up by the API when it is asked, so that they are told while every worker is dead (api/samples.py).
 OPEN = Gauge("heliograph_open_notifications", "Notifications without a final status", ["status"])
 OLDEST_DUE = Gauge(

@@ -4,12 +4,14 @@ import asyncio
 import random
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from temporalio.client import Client
 
 from devstack.processes import free_ports
 from devstack.stack import Ports, Stack
@@ -60,14 +62,28 @@ class Result:
     unsettled: list[str] = field(default_factory=list)
 
 
-async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
-    """Raises ProcessFailed when a part does not come back."""
-    began = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where it storms: the stack, and who and what is around it."""
+
+    stack: Stack
+    database: Tortured
+    client: Client
+    callers: Callers
+    desk: OperatorsDesk
+    faults: Storm
+
+
+@asynccontextmanager
+async def ground(
+    plan: Plan, folder: Path, *, callers: type[Callers] = Callers, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Ground]:
+    """All of it running; `environment` goes before. Raises ProcessFailed when a part does not start."""
     async with AsyncExitStack() as at_the_end:
         ports = Ports.free()
         line = await at_the_end.enter_async_context(Line(ports.simulator).open())
         desk = await at_the_end.enter_async_context(OperatorsDesk(SIMULATOR_WEBHOOK_SECRET).open())
-        environment = {
+        settings = {
             "API_KEYS": f"shop={KEY}",
             "OPERATIONS_WEBHOOK_URL": f"http://127.0.0.1:{desk.port}/",
             "OPERATIONS_WEBHOOK_SECRET": SIMULATOR_WEBHOOK_SECRET,
@@ -76,24 +92,23 @@ async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
             "TWILIO_READ_TIMEOUT_SECONDS": "4",
             "RECONCILE_EVERY_SECONDS": str(max(5, plan.reconcile_after // 3)),
             "RECONCILE_AFTER_SECONDS": str(plan.reconcile_after),
-        }
+        } | dict(environment or {})
         database: Tortured = Postgres(folder) if plan.postgres else Sqlite(folder)
         at_the_end.callback(database.close)
         if database.url:
-            environment["DATABASE_URL"] = database.url
+            settings["DATABASE_URL"] = database.url
         several = plan.processes > 1
         api_ports = [ports.api, *free_ports(plan.processes - 1)]
         balancer = await at_the_end.enter_async_context(Line(*api_ports).open())
-        environment["PUBLIC_BASE_URL"] = f"http://127.0.0.1:{balancer.port}"
-        stack = Stack(ports, folder, environment)
+        settings["PUBLIC_BASE_URL"] = f"http://127.0.0.1:{balancer.port}"
+        stack = Stack(ports, folder, settings)
         at_the_end.push_async_callback(asyncio.to_thread, stack.stop)
         await asyncio.to_thread(stack.start_servers)
         shifts = Shifts(stack, api_ports, random.Random(plan.seed + 1))
         await (shifts.start() if several else asyncio.to_thread(stack.start_processes))
-        settings = settings_for(folder / "client", temporal_address=f"127.0.0.1:{ports.temporal}")
-        client = await connect(settings)
+        client = await connect(settings_for(folder / "client", temporal_address=f"127.0.0.1:{ports.temporal}"))
         # Two streams of chance: how long faults take must not change what the callers do.
-        callers = Callers(
+        posting = callers(
             [f"http://127.0.0.1:{port}" for port in api_ports],
             stack.simulator_url,
             random.Random(plan.seed),
@@ -101,29 +116,19 @@ async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
             plan.list_lag,
             fair_weather=several,
         )
-        await at_the_end.enter_async_context(callers)
-        one_of_each = Faults(stack, database, line, callers, client, random.Random(plan.seed + 1))
-        faults: Storm = shifts if several else one_of_each
-        stop = asyncio.Event()
-        storm = asyncio.create_task(faults.run(stop, plan.pause))
-        posting = asyncio.create_task(callers.run(plan.events, plan.per_second))
-        while not posting.done():
-            await asyncio.wait({posting, storm}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-            tell(f"{len(callers.acknowledged)} of {plan.events} events acknowledged, {faults.done.total()} faults")
-            if storm.done():
-                storm.result()
-        await posting
-        stop.set()
-        await storm
+        await at_the_end.enter_async_context(posting)
+        one_of_each = Faults(stack, database, line, posting, client, random.Random(plan.seed + 1))
+        yield Ground(stack, database, client, posting, desk, shifts if several else one_of_each)
+
+
+async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
+    """Raises ProcessFailed when a part does not come back."""
+    began = time.monotonic()
+    async with ground(plan, folder) as here:
+        callers, faults = here.callers, here.faults
+        await storm(here, plan, tell)
         calm = time.monotonic()
-        stories, unsettled = await _settled(stack.api_url, list(callers.acknowledged), plan.settle, tell)
-        records = Records(
-            acknowledged=callers.acknowledged,
-            answers=callers.answers,
-            texts=await _texts(stack.simulator_url),
-            stories=stories,
-            notices=desk.notices,
-        )
+        records, unsettled = await settled(here, plan.settle, tell)
         return Result(
             findings=audit(records),
             records=records,
@@ -138,7 +143,37 @@ async def run(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Result:
         )
 
 
-async def _settled(
+async def storm(here: Ground, plan: Plan, tell: Any) -> None:
+    """Posts all events, with one fault after the other; at the end everything runs again."""
+    stop = asyncio.Event()
+    storming = asyncio.create_task(here.faults.run(stop, plan.pause))
+    posting = asyncio.create_task(here.callers.run(plan.events, plan.per_second))
+    while not posting.done():
+        await asyncio.wait({posting, storming}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        tell(
+            f"{len(here.callers.acknowledged)} of {plan.events} events acknowledged, {here.faults.done.total()} faults"
+        )
+        if storming.done():
+            storming.result()
+    await posting
+    stop.set()
+    await storming
+
+
+async def settled(here: Ground, seconds: float, tell: Any) -> tuple[Records, list[str]]:
+    """All records once every event has an end; and the events that had none in time."""
+    stories, unsettled = await _ends(here.stack.api_url, list(here.callers.acknowledged), seconds, tell)
+    records = Records(
+        acknowledged=here.callers.acknowledged,
+        answers=here.callers.answers,
+        texts=await _texts(here.stack.simulator_url),
+        stories=stories,
+        notices=here.desk.notices,
+    )
+    return records, unsettled
+
+
+async def _ends(
     api: str, event_ids: list[str], seconds: float, tell: Any
 ) -> tuple[dict[str, dict[str, Any] | None], list[str]]:
     """What Heliograph says of each event, once that is the end of it; and those that had none in time."""

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,11 @@ class Tortured(Protocol):
     url: str | None
     """None for the stack's own."""
 
+    @property
+    def pid(self) -> int | None:
+        """Of its server, if it has one."""
+        ...
+
     async def lock(self, seconds: float) -> None: ...
 
     async def vanish(self, seconds: float) -> None: ...
@@ -30,6 +36,7 @@ class Sqlite:
     """The default: a file under the stack's data."""
 
     url: str | None = None
+    pid: int | None = None
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "heliograph.db"
@@ -61,6 +68,13 @@ class Postgres:
         folder.mkdir(exist_ok=True)
         self._server = postgres.start(folder / "pg")
         self.url: str | None = self._server.get_uri()
+
+    @property
+    def pid(self) -> int | None:
+        with suppress(AssertionError, OSError):  # it is away
+            found: int | None = self._server.get_pid()
+            return found
+        return None
 
     async def lock(self, seconds: float) -> None:
         """Longer than the command time-out at times: then every statement fails."""

@@ -81,25 +81,35 @@ class Callers:
         _, fate, behaviour = self.random.choices(fates, weights=[weight for weight, _, _ in fates])[0]
         lag = round(self.random.uniform(0, self.list_lag), 1)
         repeats = self.random.choice([0] * 9 + [1, 2])
-        event = {
-            "eventId": f"chaos:{number:06}",
-            "phone": f"+1555{3_000_000 + number}",
-            "orderId": str(number),
-            "consentAt": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
-            "deliveryTimeoutSeconds": self.random.randint(*self.deadline),
-        }
+        event = self.event(f"chaos:{number:06}", f"+1555{3_000_000 + number}")
+        kind, fields = self.content(number)
+        event |= fields
         self.fates[event["eventId"]] = fate
-        await self._until_taken(
-            self._phones, "PUT", f"/simulator/numbers/{event['phone']}", behaviour | {"listLag": lag}
-        )
-        await asyncio.gather(*(self._post(event) for _ in range(1 + repeats // 2)))
+        await self._behave(event["phone"], behaviour | {"listLag": lag})
+        await asyncio.gather(*(self._post(kind, event) for _ in range(1 + repeats // 2)))
         if repeats:
             self.repeats += repeats
             await asyncio.sleep(self.random.uniform(0, 5))
-            await self._post(event)
+            await self._post(kind, event)
 
-    async def _post(self, event: dict[str, Any]) -> None:
-        answer = await self._until_taken(self._http, "POST", "/api/order-shipped-sms", event)
+    def event(self, event_id: str, phone: str) -> dict[str, Any]:
+        """What every kind has."""
+        return {
+            "eventId": event_id,
+            "phone": phone,
+            "consentAt": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
+            "deliveryTimeoutSeconds": self.random.randint(*self.deadline),
+        }
+
+    def content(self, number: int) -> tuple[str, dict[str, Any]]:
+        """The kind of an event, and what that alone has."""
+        return "order-shipped", {"orderId": str(number)}
+
+    async def _behave(self, phone: str, scenario: dict[str, Any]) -> None:
+        await self._until_taken(self._phones, "PUT", f"/simulator/numbers/{phone}", scenario)
+
+    async def _post(self, kind: str, event: dict[str, Any]) -> None:
+        answer = await self._until_taken(self._http, "POST", f"/api/{kind}-sms", event)
         if answer is None:
             self.gave_up.append(event["eventId"])
             return

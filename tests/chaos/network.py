@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
+from typing import Any
 
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -89,7 +90,11 @@ class OperatorsDesk:
         except WebhookVerificationError:
             self.forged += 1
             return web.Response(status=401)
+        return web.Response(status=self.keep(told))
+
+    def keep(self, told: dict[str, Any]) -> int:
+        """The HTTP status of the answer."""
         reasons = self.notices.setdefault(told["data"]["eventId"], [])
         if told["data"]["reason"] not in reasons:
             reasons.append(told["data"]["reason"])
-        return web.Response(status=204)
+        return 204

@@ -12,6 +12,7 @@ from temporalio.client import WorkflowExecutionStatus
 import activities.reconcile
 from notifications.notification import CarrierReport, Swept
 from notifications.status import DeliveryStatus
+from store.resends import Resends
 from store.schema import notifications
 from store.timeline import Entry, Timeline
 from tests.world import World
@@ -74,6 +75,22 @@ async def test_what_is_on_its_way_is_left_alone(world: World) -> None:
     await sweep(world, event)
     assert whats(await world.story(event["eventId"])) == whats(before)
     assert await world.phones.notices(event["eventId"]) == []
+
+
+async def test_a_leg_that_was_ordered_while_temporal_was_away_is_sent_though_the_workflow_is_open(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    first = (await world.until(event["eventId"], "sent"))["sid"]
+    # As much of an order as is done when Temporal does not answer.
+    order = Resends(world.database).order(event["eventId"], caller="shop", reason="no end of it", force=True)
+    assert await order == 2
+    for _ in range(2):  # the second one finds it under way
+        await sweep(world, event)
+        story = await world.until(event["eventId"], lambda story: story.get("sid") not in (None, first))
+    await world.phones.move(story["sid"], "delivered")
+    await world.until(event["eventId"], "delivered")
+    assert len(await world.phones.texts(event["phone"])) == 2
 
 
 async def test_a_workflow_that_was_deleted_before_its_send_is_started_again(world: World) -> None:
