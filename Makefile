@@ -36,9 +36,10 @@ fuzz: install
 guards: install
 	@$(BIN)/python -m tests.guards
 
-# Heliograph against the bare workflow on this machine, about six minutes; KEEP=1 writes docs/performance.md.
+# Heliograph against the bare workflow on this machine, about four minutes; KEEP=1 writes docs/performance.md, POSTGRES=1
+# has PostgreSQL for SQLite.
 bench: install
-	@$(BIN)/python -m tests.bench $(if $(KEEP),--keep)
+	@$(BIN)/python -m tests.bench $(if $(KEEP),--keep) $(if $(POSTGRES),--postgres)
 
 # Takes the pictures of docs/operators.md in a real browser.
 screenshots: install browser

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities.deliver import Deliver
 from activities.look_up import LookUp
@@ -134,9 +134,17 @@ def version_of(settings: Settings) -> WorkerDeploymentVersion | None:
 
 
 def workers(
-    client: Client, parts: Collaborators, *, suffix: str = "", version: WorkerDeploymentVersion | None = None
+    client: Client,
+    parts: Collaborators,
+    *,
+    suffix: str = "",
+    runner: WorkflowRunner | None = None,
+    version: WorkerDeploymentVersion | None = None,
 ) -> tuple[Worker, Worker, Worker]:
     """One for workflows, one for sends, one for callers' webhooks; `suffix` gives tests queues of their own.
+
+    Without a `runner` workflows run outside the SDK's sandbox, which makes each one's modules anew: a sixth of all that
+    a notification costs. The tests run them in it, and replay their histories: what is not deterministic ends there.
 
     All three are of one version, so that what a run asks for is done by the version that the run is on.
     """
@@ -172,6 +180,7 @@ def workers(
                 parts.steps.expire,
             ],
             deployment_config=deployment,
+            workflow_runner=runner or UnsandboxedWorkflowRunner(),
             graceful_shutdown_timeout=GRACE,
             max_cached_workflows=5_000,  # 35 KB each; every text on its way is one
         ),

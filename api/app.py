@@ -153,8 +153,9 @@ def create_app(settings: Settings, sdk: SdkMetrics | None = None) -> FastAPI:
     problems.install(app)
     app.include_router(events.router())
     for part in (
-        batches, stories, notifications, incidents, recipients, consent_files, ranges, login_checks, twilio, voice,
-        inbound, webhooks, operations,
+        twilio,  # first: most requests are callbacks
+        batches, stories, notifications, incidents, recipients, consent_files, ranges, login_checks, voice, inbound,
+        webhooks, operations,
     ):  # fmt: skip
         app.include_router(part.router)
     app.include_router(audit_router)

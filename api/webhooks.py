@@ -150,6 +150,6 @@ async def _send(request: Request, found: list[Webhook]) -> None:
     await answered(outbox.reopen([one.id for one in found]))
     try:
         for one in found:
-            await dispatch.send_webhook(one.id, one.caller)
+            await dispatch.send_webhook(one.id, one.caller, ordered=True)
     except (RPCError, RuntimeError):
         raise Unavailable("Temporal") from None

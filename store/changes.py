@@ -3,15 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.status import DeliveryStatus, rank
 from store.counted import after_commit
-from store.schema import timeline
 from telemetry import metrics
 
-_BEGINNINGS = ("requested", "step", "resend")  # the entries from which a text's time counts
 _AT_TWILIO = (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED)
 _SETTLED_BY = {
     "callback": "callback",
@@ -23,7 +20,7 @@ _SETTLED_BY = {
 }
 
 
-async def count_change(
+def count_change(
     connection: AsyncConnection,
     row: Any,
     status: DeliveryStatus,
@@ -33,8 +30,8 @@ async def count_change(
 ) -> None:
     """Counts the move of a row of `notifications` to another status.
 
-    `row` has event_id, kind, country, status (the one before) and held_until; `why` is the timeline entry that tells
-    of the move, or our rule that forbade the text.
+    `row` has kind, country, status (the one before), held_until and began (when the text's time began to count); `why`
+    is the timeline entry that tells of the move, or our rule that forbade the text.
     """
     before, labels = DeliveryStatus(row.status), {"kind": row.kind}
     if before is DeliveryStatus.UNKNOWN:
@@ -52,7 +49,7 @@ async def count_change(
     arrives = status in _AT_TWILIO and rank(before) < rank(DeliveryStatus.SENT)
     if not arrives and status is not DeliveryStatus.DELIVERED:
         return
-    waited = await _waited(connection, row)
+    waited = _waited(row)
     if waited is None:
         return
     if arrives:
@@ -74,17 +71,10 @@ def hold_reason(waits_for: str) -> str:
     return "quiet_hours" if waits_for == "quiet hours" else "schedule"
 
 
-async def _waited(connection: AsyncConnection, row: Any) -> float | None:
+def _waited(row: Any) -> float | None:
     """Seconds since the text was due; None where its story is not kept any more."""
-    query = (
-        select(timeline.c.at)
-        .where(timeline.c.event_id == row.event_id, timeline.c.what.in_(_BEGINNINGS))
-        .order_by(timeline.c.id.desc())
-        .limit(1)
-    )
-    began = (await connection.execute(query)).scalar()
-    if began is None:
+    if row.began is None:
         return None
-    due = max(began, row.held_until) if row.held_until is not None else began
+    due = max(row.began, row.held_until) if row.held_until is not None else row.began
     waited: timedelta = datetime.now(UTC) - due
     return max(0.0, waited.total_seconds())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, bindparam, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.consent import (
@@ -22,7 +22,7 @@ from notifications.consent import (
 )
 from notifications.notification import NotificationRequest
 from notifications.phone import is_toll_free
-from store.database import Database, insert_or
+from store.database import Database, insert_new
 from store.schema import consents, legs, notifications, recipients
 
 
@@ -161,8 +161,7 @@ async def add(
         "sender": record.sender[:40] if record.sender else None,
         "event_id": record.event_id,
     }
-    added = await connection.execute(insert_or(connection, consents).values(row).on_conflict_do_nothing())
-    return bool(added.rowcount == 1)
+    return await insert_new(connection, consents, row)
 
 
 async def add_evidence(connection: AsyncConnection, request: NotificationRequest) -> None:
@@ -191,16 +190,27 @@ def _reference(record: ConsentRecord) -> str:
 
 async def _deciding(connection: AsyncConnection, recipient_hash: str, purpose: str) -> list[ConsentRecord]:
     """Opt-outs, and the one consent record that counts: events may have brought thousands."""
-    its = consents.c.recipient_hash == recipient_hash
+    rows = await connection.execute(_DECIDING, {"recipient_hash": recipient_hash, "purpose": purpose})
+    return [_record(row) for row in rows]
+
+
+def _deciding_query() -> Any:
+    its = consents.c.recipient_hash == bindparam("recipient_hash")
+    of_opt_out = [literal(status.value) for status in _OF_OPT_OUT]
     latest = (
         select(consents.c.id)
-        .where(its, consents.c.status.not_in(_OF_OPT_OUT), consents.c.purpose.in_((EVERY, purpose)))
+        .where(
+            its, consents.c.status.not_in(of_opt_out), consents.c.purpose.in_([literal(EVERY), bindparam("purpose")])
+        )
         .order_by(consents.c.at.desc(), consents.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    query = select(consents).where(its, or_(consents.c.status.in_(_OF_OPT_OUT), consents.c.id == latest))
-    return [_record(row) for row in await connection.execute(query.order_by(consents.c.id))]
+    query = select(consents).where(its, or_(consents.c.status.in_(of_opt_out), consents.c.id == latest))
+    return query.order_by(consents.c.id)
+
+
+_DECIDING = _deciding_query()
 
 
 async def _records(connection: AsyncConnection, recipient_hash: str) -> list[ConsentRecord]:

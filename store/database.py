@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ class Database:
         # whom it will, some of a hundred wait for longer than it lets them.
         self._turn: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
+        )
+        # Neither asks the database for a transaction; each would be two round trips more.
+        self._reading: dict[str, Any] = (
+            {"read_only": True} if self.engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
         )
 
     @asynccontextmanager
@@ -57,8 +62,9 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Without a transaction: each statement sees what was committed when it began."""
         async with self.engine.connect() as connection:
-            await connection.execution_options(read_only=True)
+            await connection.execution_options(**self._reading)
             yield connection
 
     async def revision(self) -> str | None:
@@ -83,6 +89,17 @@ class Database:
 def insert_or(connection: AsyncConnection, table: Table) -> Any:
     """INSERT with ON CONFLICT, which both dialects write alike and SQLAlchemy's common insert lacks."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+async def insert_new(connection: AsyncConnection, table: Table, row: dict[str, Any]) -> bool:
+    """Inserts a row; False when there is one of its key."""
+    inserted = await connection.execute(_insert_new(connection.dialect.name, table), row)
+    return inserted.rowcount == 1
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
 
 
 def _engine(url: str) -> AsyncEngine:
@@ -122,5 +139,5 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     # A deferred transaction that later wants to write fails at once when another one has written meanwhile.
-    read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    if not connection.get_execution_options().get("read_only", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

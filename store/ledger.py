@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,10 +17,10 @@ from notifications.notification import Leg, Message, NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
 from store.changes import count_hold
-from store.database import Database, insert_or
-from store.event_rows import open_event, sealed_recipient
+from store.database import Database, insert_new
+from store.event_rows import ensure_event, open_event, sealed_recipient
 from store.gate import Gate, Verdict
-from store.schema import legs, notifications
+from store.schema import legs
 from store.timeline import Entry, advance_status, append, has_entry
 
 
@@ -77,7 +77,7 @@ class Ledger:
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             await self._gate.lock(connection, leg)
-            await open_event(connection, self._ring, leg.request, now)
+            await ensure_event(connection, self._ring, leg.request, now)
             values = {
                 "event_id": leg.request.event_id,
                 "number": leg.number,
@@ -88,9 +88,9 @@ class Ledger:
                 "recipient_hash": leg.request.recipient.hash,
                 "sealed_recipient": sealed_recipient(self._ring, leg.request),
             }
-            inserted = await connection.execute(insert_or(connection, legs).values(values).on_conflict_do_nothing())
-            first = inserted.rowcount == 1 or await self._is_unclaimed(connection, leg)
-            if inserted.rowcount == 1:
+            inserted = await insert_new(connection, legs, values)
+            first = inserted or await self._is_unclaimed(connection, leg)
+            if inserted:
                 claim = Claim(granted=True, state=LegState.CLAIMED, claimed_at=now)
             else:
                 claim = await self._take_up(connection, leg, claimant, now, LegState.RELEASED)
@@ -128,14 +128,8 @@ class Ledger:
         try:
             async with self._database.write() as connection:
                 # An early callback may have named the SID and a further status already.
-                await connection.execute(
-                    _row(leg).values(
-                        state=LegState.ACCEPTED,
-                        sid=func.coalesce(legs.c.sid, sid),
-                        carrier_status=func.coalesce(legs.c.carrier_status, carrier_status),
-                        error_code=None,
-                    )
-                )
+                named = {"named_sid": sid, "named_status": carrier_status}
+                await connection.execute(_ACCEPTED, _key(leg) | named)
                 await append(connection, leg.request.event_id, entry)
                 await advance_status(connection, leg.request.event_id, DeliveryStatus.SENT, why=entry.what, sid=sid)
         except IntegrityError:
@@ -220,17 +214,29 @@ class Ledger:
     async def _log_claim(self, connection: AsyncConnection, leg: Leg, attempt: int, now: datetime) -> None:
         event_id = leg.request.event_id
         await append(connection, event_id, Entry("claimed", at=now, facts={"leg": leg.number, "attempt": attempt}))
-        await connection.execute(
-            update(notifications)
-            .where(notifications.c.event_id == event_id)
-            .values(attempts=notifications.c.attempts + 1, updated_at=now)
-        )
-        await advance_status(connection, event_id, DeliveryStatus.SENDING, why="claimed")
+        await advance_status(connection, event_id, DeliveryStatus.SENDING, why="claimed", attempts=1)
 
     async def _settle(self, connection: AsyncConnection, leg: Leg, state: LegState, entry: Entry) -> None:
         # A callback may have named the SID in the meantime; then the leg is accepted, whatever this attempt saw.
         await connection.execute(_row(leg).where(legs.c.sid.is_(None)).values(state=state, error_code=entry.error_code))
         await append(connection, leg.request.event_id, entry)
+
+
+# Built once: to build one anew takes longer than SQLite takes to run it.
+_ACCEPTED = (
+    update(legs)
+    .where(legs.c.event_id == bindparam("of_event"), legs.c.number == bindparam("of_leg"))
+    .values(
+        state=LegState.ACCEPTED.value,
+        sid=func.coalesce(legs.c.sid, bindparam("named_sid")),
+        carrier_status=func.coalesce(legs.c.carrier_status, bindparam("named_status")),
+        error_code=None,
+    )
+)
+
+
+def _key(leg: Leg) -> dict[str, Any]:
+    return {"of_event": leg.request.event_id, "of_leg": leg.number}
 
 
 def _is(leg: Leg) -> tuple[Any, Any]:

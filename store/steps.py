@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import bindparam, exists, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import NotificationRequest
@@ -89,14 +89,17 @@ class StepRecords:
 
     async def held(self, subject_hash: str, kinds: Sequence[str], before: datetime) -> list[str]:
         """The events about a subject, accepted before then, whose texts are held back."""
-        query = select(notifications.c.event_id).where(
-            notifications.c.subject_hash == subject_hash,
-            notifications.c.kind.in_(kinds),
-            notifications.c.status == DeliveryStatus.HELD,
-            notifications.c.accepted_at < before,
-        )
+        about = {"subject_hash": subject_hash, "kinds": list(kinds), "before": before}
         async with self._database.read() as connection:
-            return list((await connection.execute(query)).scalars())
+            return list((await connection.execute(_HELD, about)).scalars())
+
+
+_HELD = select(notifications.c.event_id).where(
+    notifications.c.subject_hash == bindparam("subject_hash"),
+    notifications.c.kind.in_(bindparam("kinds", expanding=True)),
+    notifications.c.status == literal(DeliveryStatus.HELD.value),
+    notifications.c.accepted_at < bindparam("before"),
+)
 
 
 async def _forgotten_since(connection: AsyncConnection, request: NotificationRequest) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.notification import CarrierReport
@@ -101,21 +101,17 @@ class Timeline:
         `event_id` is None where the callback URL named none; then the SID tells.
         """
         async with self._database.write() as connection:
-            leg = report.leg
-            if await _repeats(connection, event_id, entry) >= MOST_REPEATS:
-                after_commit(connection, metrics.DUPLICATES.labels(guard="callback").inc)
-                return Recorded(event_id=event_id, counted=False, worn_out=True)
+            leg, named = report.leg, event_id
             if event_id is None:
                 owner = await self._owner(connection, report.sid)
                 if owner is None:
+                    if await _worn_out(connection, named, entry):
+                        return Recorded(event_id=None, counted=False, worn_out=True)
                     nobody = replace(entry, counted=False, detail="no event is known for this message")
                     await append(connection, "", nobody)
                     return Recorded(event_id=None, counted=False)
                 event_id, leg = owner
-            mine = (legs.c.event_id == event_id, legs.c.number == leg)
-            row = (
-                await connection.execute(select(legs.c.sid, legs.c.carrier_status).where(*mine).with_for_update())
-            ).first()
+            row = (await connection.execute(_LEG, {"of_event": event_id, "of_leg": leg})).first()
             second = row is not None and row.sid not in (None, report.sid)
             if row is None:
                 why_not: str | None = "nothing was claimed for this event"
@@ -123,10 +119,9 @@ class Timeline:
                 why_not = f"this leg has another message, {row.sid}"
             else:
                 why_not = why_no_news(row.carrier_status, report.carrier_status)
-                await self._learn(connection, mine, report, news=why_not is None)
+                await self._learn(connection, event_id, leg, report, news=why_not is None)
                 # Of an earlier leg only a delivery counts for the whole, if it is the same text: the recipient has it.
-                first, latest = await _range(connection, event_id)
-                if leg == latest or (report.status is DeliveryStatus.DELIVERED and leg >= first):
+                if leg == row.latest or (report.status is DeliveryStatus.DELIVERED and leg >= row.first_leg):
                     await advance_status(
                         connection,
                         event_id,
@@ -135,6 +130,8 @@ class Timeline:
                         sid=report.sid,
                         error_code=report.error_code,
                     )
+            if why_not is not None and await _worn_out(connection, named, entry):
+                return Recorded(event_id=event_id, counted=False, worn_out=True)
             if second:
                 await connection.execute(
                     update(notifications).where(notifications.c.event_id == event_id).values(duplicate_send=True)
@@ -167,13 +164,32 @@ class Timeline:
         return None if row is None else (row.event_id, row.number)
 
     async def _learn(
-        self, connection: AsyncConnection, mine: tuple[Any, Any], report: CarrierReport, *, news: bool
+        self, connection: AsyncConnection, event_id: str, leg: int, report: CarrierReport, *, news: bool
     ) -> None:
         """A callback proves that Twilio has the leg's message, whatever our POST was answered."""
         learnt = {"sid": report.sid, "state": "accepted"}
         if news:
             learnt["carrier_status"] = report.carrier_status
-        await connection.execute(update(legs).where(*mine).values(learnt))
+        await connection.execute(_LEARN, learnt | {"of_event": event_id, "of_leg": leg})
+
+
+# Statements of every notification are built once: to build one anew takes longer than SQLite takes to run it.
+_LATEST_LEG = select(func.max(legs.c.number)).where(legs.c.event_id == bindparam("of_event")).scalar_subquery()
+_LEG = (
+    select(legs.c.sid, legs.c.carrier_status, _LATEST_LEG.label("latest"), notifications.c.first_leg)
+    .join(notifications, notifications.c.event_id == legs.c.event_id)
+    .where(legs.c.event_id == bindparam("of_event"), legs.c.number == bindparam("of_leg"))
+    .with_for_update(of=legs)
+)
+_LEARN = update(legs).where(legs.c.event_id == bindparam("of_event"), legs.c.number == bindparam("of_leg"))
+
+
+async def _worn_out(connection: AsyncConnection, event_id: str | None, entry: Entry) -> bool:
+    """Whether a message's callbacks have said this so often without counting that it is not written down again."""
+    if await _repeats(connection, event_id, entry) < MOST_REPEATS:
+        return False
+    after_commit(connection, metrics.DUPLICATES.labels(guard="callback").inc)
+    return True
 
 
 async def _repeats(connection: AsyncConnection, event_id: str | None, entry: Entry) -> int:
@@ -189,14 +205,6 @@ async def _repeats(connection: AsyncConnection, event_id: str | None, entry: Ent
     return int((await connection.execute(query)).scalar() or 0)
 
 
-async def _range(connection: AsyncConnection, event_id: str) -> tuple[int, int]:
-    """The first and the last leg of the step that the event is at."""
-    first = select(notifications.c.first_leg).where(notifications.c.event_id == event_id).scalar_subquery()
-    last = select(func.max(legs.c.number)).where(legs.c.event_id == event_id).scalar_subquery()
-    row = (await connection.execute(select(first, last))).one()
-    return int(row[0] or 1), int(row[1] or 1)
-
-
 async def _escalate(connection: AsyncConnection, event_id: str, reason: str, at: datetime) -> None:
     mine = notifications.c.event_id == event_id
     query = select(notifications.c.kind, notifications.c.escalated).where(mine).with_for_update()
@@ -208,19 +216,21 @@ async def _escalate(connection: AsyncConnection, event_id: str, reason: str, at:
 
 async def append(connection: AsyncConnection, event_id: str, entry: Entry) -> None:
     """Adds an entry within the caller's transaction."""
-    await connection.execute(
-        insert(timeline).values(
-            event_id=event_id,
-            at=entry.at,
-            what=entry.what,
-            sid=entry.sid,
-            carrier_status=entry.carrier_status,
-            error_code=entry.error_code,
-            counted=entry.counted,
-            detail=entry.detail[:300] if entry.detail else None,
-            facts=dict(entry.facts) or None,
-        )
-    )
+    row = {
+        "event_id": event_id,
+        "at": entry.at,
+        "what": entry.what,
+        "sid": entry.sid,
+        "carrier_status": entry.carrier_status,
+        "error_code": entry.error_code,
+        "counted": entry.counted,
+        "detail": entry.detail[:300] if entry.detail else None,
+        "facts": dict(entry.facts) or None,
+    }
+    await connection.execute(_APPEND, row)
+
+
+_APPEND = insert(timeline).inline()  # nobody asks for the entry's number
 
 
 async def has_entry(connection: AsyncConnection, event_id: str, what: str, detail: str) -> bool:
@@ -239,43 +249,60 @@ async def advance_status(
     why: str,
     sid: str | None = None,
     error_code: int | None = None,
+    attempts: int = 0,
 ) -> bool:
     """Moves the notification's status forward within the caller's transaction; False when it was no news.
 
     `why` is what it is counted under: the timeline entry that tells of it, or our rule that forbids the text.
+    `attempts` are added to those that were counted.
     """
-    query = select(*_STANDING).where(notifications.c.event_id == event_id).with_for_update()
-    row = (await connection.execute(query)).first()
+    row = (await connection.execute(_STANDING, {"of_event": event_id})).first()
     if row is None:
         return False
     current = DeliveryStatus(row.status)
     changes: dict[str, Any] = {}
     if advance(current, reported) is not current:
         changes |= {"status": reported, "error_code": error_code}
-        await count_change(connection, row, reported, error_code=error_code, why=why)
+        count_change(connection, row, reported, error_code=error_code, why=why)
     if sid is not None and row.sid is None:
         changes["sid"] = sid
+    if attempts:
+        changes["attempts"] = row.attempts + attempts
     if changes:
         changes["updated_at"] = datetime.now(UTC)
-        await connection.execute(update(notifications).where(notifications.c.event_id == event_id).values(changes))
+        await connection.execute(_CHANGE, changes | {"of_event": event_id})
     if row.reports and reported.final and "status" in changes:
-        _, leg = await _range(connection, event_id)
+        leg = row.latest or 1
         report = Report(event_id, row.kind, leg, reported, sid or row.sid, error_code, row.escalated is not None)
         await outbox.add(connection, report, row.caller)  # with its status or not at all: callers hear of every end
     return "status" in changes
 
 
-_STANDING = (
-    notifications.c.event_id,
-    notifications.c.status,
-    notifications.c.sid,
-    notifications.c.kind,
-    notifications.c.country,
-    notifications.c.held_until,
-    notifications.c.caller,
-    notifications.c.escalated,
-    notifications.c.reports,
+_BEGINNINGS = ("requested", "step", "resend")  # the entries from which a text's time counts
+_BEGAN = (
+    select(func.max(timeline.c.at))
+    .where(timeline.c.event_id == bindparam("of_event"), or_(*(timeline.c.what == what for what in _BEGINNINGS)))
+    .scalar_subquery()
 )
+_STANDING = (
+    select(
+        notifications.c.status,
+        notifications.c.sid,
+        notifications.c.kind,
+        notifications.c.country,
+        notifications.c.held_until,
+        notifications.c.caller,
+        notifications.c.escalated,
+        notifications.c.reports,
+        notifications.c.attempts,
+        _BEGAN.label("began"),
+        _LATEST_LEG.label("latest"),
+    )
+    .where(notifications.c.event_id == bindparam("of_event"))
+    .with_for_update(of=notifications)
+)
+_CHANGE = update(notifications).where(notifications.c.event_id == bindparam("of_event"))
+_RECORD = select(notifications).where(notifications.c.event_id == bindparam("of_event"))
 
 
 async def timeline_of(connection: AsyncConnection, event_id: str) -> list[Entry]:
@@ -286,7 +313,7 @@ async def timeline_of(connection: AsyncConnection, event_id: str) -> list[Entry]
 
 async def record_of(connection: AsyncConnection, event_id: str) -> Record | None:
     """What is known of an event; None when SQL does not know it."""
-    found = await connection.execute(select(notifications).where(notifications.c.event_id == event_id))
+    found = await connection.execute(_RECORD, {"of_event": event_id})
     return next(iter(records(found)), None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +15,7 @@ from notifications.notification import Leg, Message, NotificationRequest, Recipi
 from notifications.storm import Storm
 from privacy.encryption import DecryptionError, KeyRing
 from privacy.sealing import RecipientKey, Token, seal_without_recipient, token, tokens
-from store.database import Database, insert_or
+from store.database import Database, insert_new
 from store.schema import recipients
 
 USED_AT_LAGS = timedelta(days=1)
@@ -24,6 +24,17 @@ USED_AT_LAGS = timedelta(days=1)
 PATIENCE = 1.5  # seconds for the database, while a caller waits
 
 log = structlog.stdlib.get_logger("heliograph.vault")
+
+
+# Built once: to build one anew takes longer than SQLite takes to run it.
+_KEY = select(recipients.c.sealed_key).where(recipients.c.key_id == bindparam("key_id"))
+_KNOWN = select(recipients.c.recipient_hash, recipients.c.key_id, recipients.c.sealed_key).where(
+    recipients.c.recipient_hash.in_(bindparam("hashes", expanding=True))
+)
+_KNOWN_SINCE = _KNOWN.where(recipients.c.used_at >= bindparam("used_since"))
+_USED = update(recipients).where(
+    recipients.c.recipient_hash == bindparam("of_recipient"), recipients.c.used_at < bindparam("used_before")
+)
 
 
 class Erased(Exception):
@@ -147,8 +158,7 @@ class Vault:
         return keys[one.key_id].open(one)
 
     async def _key(self, connection: AsyncConnection, one: Token) -> RecipientKey:
-        query = select(recipients.c.sealed_key).where(recipients.c.key_id == one.key_id)
-        if (sealed := (await connection.execute(query)).scalar()) is None:
+        if (sealed := (await connection.execute(_KEY, {"key_id": one.key_id})).scalar()) is None:
             raise Erased("The recipient was forgotten.")
         return RecipientKey.opened(self._ring, one.key_id, sealed)
 
@@ -181,6 +191,7 @@ class Vault:
         """Gives each a key; who has one keeps it, and it counts as used. Their numbers must be clear. Raises
         SQLAlchemyError."""
         now = datetime.now(UTC)
+        keys: dict[str, RecipientKey] = {}
         async with self._database.write() as connection:
             for one in sorted(people, key=lambda one: one.hash):  # each waits for the others in the same order
                 key, sealed_key = RecipientKey.new(self._ring)
@@ -192,24 +203,18 @@ class Vault:
                     "created_at": now,
                     "used_at": now,
                 }
-                await connection.execute(
-                    insert_or(connection, recipients)
-                    .values(row)
-                    .on_conflict_do_update(
-                        index_elements=[recipients.c.recipient_hash],
-                        set_={"used_at": now},
-                        where=recipients.c.used_at < now - USED_AT_LAGS,
-                    )
-                )
-            return await self._known(connection, [one.hash for one in people])
+                if await insert_new(connection, recipients, row):
+                    keys[one.hash] = key
+                    continue
+                stale = {"of_recipient": one.hash, "used_before": now - USED_AT_LAGS}
+                await connection.execute(_USED, stale | {"used_at": now})
+            others = [one.hash for one in people if one.hash not in keys]
+            return keys | (await self._known(connection, others) if others else {})
 
     async def _known(
         self, connection: AsyncConnection, hashes: Iterable[str], *, used_since: datetime | None = None
     ) -> dict[str, RecipientKey]:
         """The keys that there are; with `used_since`, those of which it is written down that they were used since."""
-        columns = recipients.c.recipient_hash, recipients.c.key_id, recipients.c.sealed_key
-        query = select(*columns).where(recipients.c.recipient_hash.in_(list(hashes)))
-        if used_since is not None:
-            query = query.where(recipients.c.used_at >= used_since)
-        rows = await connection.execute(query)
+        since = {} if used_since is None else {"used_since": used_since}
+        rows = await connection.execute(_KNOWN_SINCE if since else _KNOWN, {"hashes": list(hashes)} | since)
         return {row.recipient_hash: RecipientKey.opened(self._ring, row.key_id, row.sealed_key) for row in rows}

@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, Re
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from api.server import server
 from bootstrap import bootstrap
@@ -205,7 +206,7 @@ async def living(settings: Settings, client: Client, phones: Phones) -> AsyncIte
         database = Database(settings.database)
         stack.push_async_callback(database.close)
         parts = await stack.enter_async_context(collaborators(settings, database, client))
-        for worker in workers(client, parts):
+        for worker in workers(client, parts, runner=SandboxedWorkflowRunner()):
             await stack.enter_async_context(worker)
         await stack.enter_async_context(serving(settings))
         world = World(settings, client, database, phones)

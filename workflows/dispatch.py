@@ -160,14 +160,15 @@ class Dispatch:
             return False
         return True
 
-    async def send_webhook(self, webhook_id: str, caller: str) -> bool:
-        """Has a webhook to a caller sent; False when it is being sent."""
+    async def send_webhook(self, webhook_id: str, caller: str, *, ordered: bool = False) -> bool:
+        """Has a webhook to a caller sent; False when it is being sent. If that was `ordered`, it waits no longer."""
         try:
             await self.client.start_workflow(
                 CallerWebhook.run,
                 args=[webhook_id, caller],
                 id=f"webhook/{webhook_id}",  # no event ID holds a slash
                 task_queue=names.TASK_QUEUE,
+                start_signal=names.SEND_AGAIN if ordered else None,
                 static_summary=OperatorText(f"webhook to {caller}"),
             )
         except WorkflowAlreadyStartedError:

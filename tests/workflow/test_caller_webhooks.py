@@ -205,6 +205,18 @@ async def test_an_endpoint_that_takes_nothing_for_days_is_disabled_and_operators
     assert (await told.http.post("/api/webhooks/endpoints/shop/enable")).status_code == 404
 
 
+async def test_an_order_does_not_wait_for_the_next_try(told: World, shop: Receiver) -> None:
+    shop.status = 500
+    event = told.event()
+    await told.post(event)
+    pending = await until_listed(told, event, "pending", attempts=2)  # from now on it pauses for 20 s
+    shop.status = 204
+    posted = len(shop.told(event["eventId"]))
+    assert (await told.http.post("/api/webhooks/redeliver", json={"ids": [pending["id"]]})).json()["count"] == 1
+    await shop.until_told(event["eventId"], posted + 1, seconds=8)
+    await until_listed(told, event, "taken")
+
+
 async def test_an_endpoint_that_is_gone_is_not_asked_again(told: World, shop: Receiver) -> None:
     shop.status = 410
     event = told.event()
