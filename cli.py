@@ -24,13 +24,13 @@ ApiKey = Annotated[
 @app.command()
 def api() -> None:
     """Serve HTTP: events, callbacks, questions."""
-    from api.server import server
+    from api.server import run, server
     from process import traced
     from telemetry.temporal import SdkMetrics
 
     settings = prepared()
     with traced("heliograph-api", settings):
-        server(settings, SdkMetrics.start()).run()
+        run(server(settings, SdkMetrics.start()))
     leave(0)
 
 
@@ -46,11 +46,12 @@ def worker() -> None:
 def codec() -> None:
     """Serve clear text to operators who have logged in, for Temporal's UI."""
     from api.codec.server import server
+    from api.server import run
 
     settings = prepared()
     if problems := settings.codec_problems():
         refuse(problems)
-    server(settings).run()
+    run(server(settings))
     leave(0)
 
 

@@ -138,15 +138,15 @@ def workers(
     parts: Collaborators,
     *,
     suffix: str = "",
-    version: WorkerDeploymentVersion | None = None,
     runner: WorkflowRunner | None = None,
+    version: WorkerDeploymentVersion | None = None,
 ) -> tuple[Worker, Worker, Worker]:
     """One for workflows, one for sends, one for callers' webhooks; `suffix` gives tests queues of their own.
 
-    All three are of one version, so that what a run asks for is done by the version that the run is on.
-
     Without a `runner` workflows run outside the SDK's sandbox, which makes each one's modules anew: a sixth of all that
     a notification costs. The tests run them in it, and replay their histories: what is not deterministic ends there.
+
+    All three are of one version, so that what a run asks for is done by the version that the run is on.
     """
     deployment = (
         WorkerDeploymentConfig(
@@ -179,8 +179,8 @@ def workers(
                 parts.steps.drop_stale,
                 parts.steps.expire,
             ],
-            workflow_runner=runner or UnsandboxedWorkflowRunner(),
             deployment_config=deployment,
+            workflow_runner=runner or UnsandboxedWorkflowRunner(),
             graceful_shutdown_timeout=GRACE,
             max_cached_workflows=5_000,  # 35 KB each; every text on its way is one
         ),

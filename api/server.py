@@ -1,5 +1,7 @@
 """The HTTP server that the API runs in."""
 
+import signal
+
 import uvicorn
 
 from api.app import create_app
@@ -30,3 +32,14 @@ def server(settings: Settings, sdk: SdkMetrics | None = None) -> uvicorn.Server:
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         )
     )
+
+
+def run(http: uvicorn.Server) -> None:
+    """Serves until SIGTERM or SIGINT, and returns then.
+
+    By itself uvicorn raises the signal once more when it has shut down, which ends the process before its last spans
+    are sent, and with the code of a failure.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(http, "should_exit", True))
+    http.run()

@@ -1,6 +1,6 @@
 """The workflows that go on with the current version of the workers, where workers have versions.
 
-Each is one activity, which any version can finish. Left to the version that began them, they would keep it for days
+Each does one thing, which any version can finish. Left to the version that began them, they would keep it for days
 (a webhook that nobody takes), or stand in the way of all that follow (a sweep that no worker finishes any more).
 A worker without a version may not say how its workflows move, so it runs the plain ones.
 """

@@ -63,7 +63,9 @@ async def test_processes_that_come_and_go_on_one_postgresql_lose_nothing_and_rep
     assert (found.lost, found.texted_twice, found.wrong) == ({}, {}, {})
     assert [result.records.stories[event] for event in result.unsettled] == []
     assert found.acknowledged == SEVERAL.events
-    texted = [event for event, phone in result.records.acknowledged.items() if len(result.records.texts[phone]) == 1]
-    assert len(texted) + found.unknown_and_told + found.not_delivered_and_told >= SEVERAL.events
+    # Killed between claim and POST, or with no worker up until its time was over: then operators know.
+    untexted = {event for event, phone in result.records.acknowledged.items() if not result.records.texts.get(phone)}
+    assert untexted <= result.records.notices.keys()
+    assert found.delivered > SEVERAL.events / 2
     assert {what.split(" of a ")[1] for what in result.faults} == {"worker", "api"}
-    assert result.faults.total() >= 6
+    assert result.faults.total() >= 4

@@ -148,3 +148,8 @@ async def test_the_version_before_it_comes_back(rollout: Rollout) -> None:
     assert await versions.drained("2.0", timedelta(seconds=20)) == 0
     await rollout.stop("worker-new")
     assert [(one.build, one.current, one.runs) for one in await versions.all()] == [("2.0", False, 0), ("1.0", True, 0)]
+
+
+async def test_an_api_that_is_told_to_stop_ends_without_a_failure(rollout: Rollout) -> None:
+    await rollout.stop("api")
+    assert rollout.part("api").code == 0

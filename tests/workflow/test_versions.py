@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.testing import TimeSkipper
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 import versions
 from doctor import Finding, Verdict, examine
@@ -76,7 +77,7 @@ async def staffed(idle: World, version: WorkerDeploymentVersion | None = None) -
     """Workers, of this version or of none."""
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(collaborators(idle.settings, idle.database, idle.client))
-        for worker in workers(idle.client, parts, version=version):
+        for worker in workers(idle.client, parts, runner=SandboxedWorkflowRunner(), version=version):
             await stack.enter_async_context(worker)
         yield
 
