@@ -72,11 +72,14 @@ class Bench:
         }
 
     async def _round(self, part: Floor | Heliograph, prefix: str, count: int) -> dict[str, float]:
-        before = part.cpu()
+        before, server = part.cpu(), self._stack.server_cpu()
         times = await closed(part.begin, part.end, prefix, count=count, at_once=AT_ONCE)
+        used = {name: 1000 * (seconds - before[name]) / count for name, seconds in part.cpu().items()}
         return {
             "perSecond": times.per_second,
-            "cpuMs": 1000 * (part.cpu() - before) / count,
+            "cpuMs": sum(used.values()),
+            **{f"{name}CpuMs": spent for name, spent in used.items()},
+            "serverCpuMs": 1000 * (self._stack.server_cpu() - server) / count,
             "endedP50": percentile(times.ended, 50),
             "endedP99": percentile(times.ended, 99),
         }

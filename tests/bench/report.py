@@ -38,6 +38,12 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("per second, 32 at once", f"{bare['perSecond']:.1f}", f"{ours['perSecond']:.1f}"),
         ("rounds", _list(bare["rounds"]), _list(ours["rounds"])),
         ("own CPU each, ms", f"{bare['cpuMs']:.1f}", f"{ours['cpuMs']:.1f}"),
+        (
+            "of which client or API / worker, ms",
+            f"{bare['clientCpuMs']:.1f} / {bare['workerCpuMs']:.1f}",
+            f"{ours['apiCpuMs']:.1f} / {ours['workerCpuMs']:.1f}",
+        ),
+        ("the dev server's CPU each, ms", f"{bare['serverCpuMs']:.1f}", f"{ours['serverCpuMs']:.1f}"),
         ("end to end p50 / p99, 32 at once, ms", _pair(bare, "ended"), _pair(ours, "ended")),
         ("taken p50, one by one, ms", f"{one['floor']['takenP50']:.1f}", f"{one['heliograph']['takenP50']:.1f}"),
         ("end to end p50, one by one, ms", f"{one['floor']['endedP50']:.0f}", f"{one['heliograph']['endedP50']:.0f}"),
