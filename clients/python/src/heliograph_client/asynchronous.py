@@ -235,7 +235,8 @@ class AsyncHeliograph:
         """Has a login code sent.
 
         Two of them are two texts: tried again only where nothing was done, that is where no connection was made, after
-        429, and after 503 `overloaded` or `unavailable`. After OutcomeUnknown or Unreachable let the person ask for another code.
+        429, and after 503 `overloaded` or `unavailable`. After OutcomeUnknown or Unreachable let the person ask for
+        another code.
 
         Raises InvalidRequest, Forbidden, Refused.
         """
