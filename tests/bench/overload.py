@@ -307,16 +307,16 @@ def told(figures: dict[str, Any]) -> Iterator[str]:
     yield f"memory grew by {figures['grownMiB']} MiB"
 
 
-def broken(figures: dict[str, Any]) -> list[str]:
-    """What is promised about overload, and was not kept."""
+def broken(figures: dict[str, Any], *, within: float = 1_000) -> list[str]:
+    """What is promised about overload, and was not kept; `within` so many ms what is accepted is answered."""
     parts = {name: figures[name] for name in ("flood", "other", "alerts", "batches")}
     promises = {
         "nothing is answered but 202 and 503 overloaded": all(
             set(one["statuses"]) <= {200, 202, 503} for one in parts.values()
         ),
         "the flood is more than can be taken": 503 in parts["flood"]["statuses"],
-        "what is accepted is answered within a second (p99)": all(
-            parts[name]["taken"]["p99"] < 1_000 for name in ("flood", "other", "alerts") if parts[name]["accepted"]
+        "what is accepted is answered in time (p99)": all(
+            parts[name]["taken"]["p99"] < within for name in ("flood", "other", "alerts") if parts[name]["accepted"]
         ),
         "each alert is accepted": set(parts["alerts"]["statuses"]) == {202},
         "all that was accepted is delivered": set(figures["ends"]) == {"delivered"},

@@ -348,7 +348,7 @@ def test_every_label_is_bounded() -> None:
         label for metric in vars(metrics).values() if hasattr(metric, "_labelnames") for label in metric._labelnames
     }
     assert labels <= {
-        "audience", "by", "caller", "channel", "code", "counted", "country", "guard", "kind", "operation", "outcome",
-        "part", "queue", "reason", "result", "route", "schedule", "signature", "status", "type",
+        "audience", "by", "caller", "channel", "code", "counted", "country", "guard", "kind", "lane", "operation",
+        "outcome", "part", "queue", "reason", "result", "route", "schedule", "signature", "status", "type",
     }  # fmt: skip
     assert len(KINDS) < 50

@@ -1,6 +1,7 @@
 """Alerts against a crowd: a storm of them is two texts. That they overtake a backlog is in test_account_rate.py."""
 
 import asyncio
+import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -23,7 +24,8 @@ from tests.world import KEY, Phones, bootstrapped, free_port, living, settings_f
 
 pytestmark = pytest.mark.timeout(300)
 
-ALERTS = 1_000
+ALERTS = int(os.environ.get("ALERTS", "300"))  # a thousand in the long form
+WINDOW = 3 + ALERTS // 30  # seconds
 ON_CALL = "+15557770001"
 
 
@@ -82,9 +84,9 @@ async def admitted(database: Database) -> int:
         return int((await connection.execute(select(func.count()).select_from(alerts))).scalar_one())
 
 
-async def test_a_thousand_alerts_in_ten_seconds_are_two_texts_and_a_thousand_traceable_events(tmp_path: Path) -> None:
+async def test_hundreds_of_alerts_at_once_are_two_texts_and_each_can_be_traced(tmp_path: Path) -> None:
     async with (
-        parts(tmp_path, storm_window_seconds=30) as (settings, client, phones),
+        parts(tmp_path, storm_window_seconds=WINDOW) as (settings, client, phones),
         living(settings, client, phones) as world,
     ):
         places = asyncio.Semaphore(50)
@@ -98,7 +100,7 @@ async def test_a_thousand_alerts_in_ten_seconds_are_two_texts_and_a_thousand_tra
         async with asyncio.timeout(180):
             while await admitted(world.database) < ALERTS:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-            windows = 1 + int((monotonic() - began) / 30)  # one, unless the machine is slow
+            windows = 1 + int((monotonic() - began) / WINDOW)  # one, unless the machine is slow
             while sum(told_of(text["body"]) for text in await phones.texts(ON_CALL)) < ALERTS:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         first, *digests = (text["body"] for text in await phones.texts(ON_CALL))

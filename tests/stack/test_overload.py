@@ -9,7 +9,7 @@ from tests.bench import overload
 
 pytestmark = pytest.mark.timeout(240)
 
-BRIEFLY = {"seconds": 8.0, "times": 6.0, "measure": 3.0, "batch": 10, "every_batch": 4.0, "drain": 120.0}
+BRIEFLY = {"seconds": 5.0, "times": 6.0, "measure": 2.0, "batch": 10, "every_batch": 3.0, "drain": 120.0}
 
 
 async def test_what_is_accepted_past_saturation_is_accepted_quickly_and_all_of_it_is_delivered(data: Path) -> None:
@@ -17,4 +17,4 @@ async def test_what_is_accepted_past_saturation_is_accepted_quickly_and_all_of_i
         figures = await overload.measure(parts, argparse.Namespace(**BRIEFLY), print)
     for line in overload.told(figures):
         print(line)  # noqa: T201  # seen when it fails
-    assert overload.broken(figures) == []
+    assert overload.broken(figures, within=2_000) == []  # other tests run beside it

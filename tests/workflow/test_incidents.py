@@ -35,7 +35,7 @@ def alert(world: World, *phones: str, **fields: Any) -> dict[str, Any]:
 
 async def post(world: World, event: dict[str, Any], kind: str = "incident-alert") -> httpx.Response:
     world.posted.append(event["eventId"])
-    return await world.http.post(f"/api/{kind}-sms", json=event)
+    return await world.insist(event, kind)
 
 
 async def resolve(world: World, event: dict[str, Any]) -> dict[str, Any]:
