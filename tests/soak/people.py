@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.campaign import Ground
-from tests.chaos.load import Callers
+from tests.chaos.load import FATES, Callers
 from tests.chaos.network import OperatorsDesk
 from tests.world import KEY
 
@@ -21,6 +21,7 @@ KINDS = (
     ("appointment-reminder", 10),
     ("order-delayed", 10),
 )
+BRIEF = ("delivered", "undelivered", "refused")  # fates that are over at once
 HELD_FOR = (5, 40)  # seconds until a reminder is due
 NOT_TAKEN = 2  # of a hundred webhooks
 
@@ -35,11 +36,12 @@ class MixedCallers(Callers):
         return kind, _fields(kind, number, due_in=self.random.uniform(*HELD_FOR))
 
     async def begin(self, event_id: str) -> None:
-        """One event of any kind that nothing happens to, due at once."""
+        """One event of any kind, due at once, that ends within a second: as often as in the load not at the handset."""
         number = next(self._measured)
         kind = list(itertools.chain(*([kind] * (weight // 10) for kind, weight in KINDS)))[number % 10]
         event = self.event(event_id, f"+1555{9_000_000 + number}") | _fields(kind, number, due_in=0)
-        await self._behave(event["phone"], {"listLag": 0})
+        fates = [behaviour for weight, name, behaviour in FATES for _ in range(weight) if name in BRIEF]
+        await self._behave(event["phone"], {"listLag": 0} | fates[number % len(fates)])
         await self._post(kind, event)
 
 

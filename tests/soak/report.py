@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.soak.samples import Series
-from tests.soak.soak import Judged, Result
+from tests.soak.soak import FILLS_IN, Judged, Result
 
 _PARTS = {
     "api": "API",
@@ -57,7 +57,8 @@ def written(result: Result, about: Mapping[str, Any]) -> str:
         f"*Within* is the slope of Theil and Sen within the lives of processes, the first {soak.warm_up:.0f} s of each "
         "left out, times the length of the run; *across* is how much higher later lives begin (up to twice as much is "
         "allowed: how a process starts depends on what waits for it). Memory is what the process shares with nobody "
-        "(USS), of PostgreSQL's processes their proportional share (PSS).",
+        "(USS), of PostgreSQL's processes their proportional share (PSS). What is open is judged once the load has "
+        f"filled it, after {FILLS_IN:.0f} s.",
         "",
         "| part | measure | level | top | lives | within | across | allowed | |",
         "|---|---|---:|---:|---:|---:|---:|---:|---|",

@@ -27,6 +27,7 @@ SHARE = 0.7  # of saturation
 AT_ONCE = 32  # of the closed loop: enough to keep two cores busy
 EVERY = 5.0  # seconds between two looks
 PAUSE = (40.0, 60.0)  # seconds between two faults: every sort of them in half an hour, and lives long enough to judge
+FILLS_IN = 150.0  # seconds, until as many events end as begin: the longest deadline, and who clears up after it
 REST = 20.0  # seconds; connections are kept alive for ten
 
 Tell = Callable[[str], None]
@@ -128,7 +129,7 @@ LIMITS: Mapping[tuple[str, str], Limit | None] = {
     },
     # It keeps every message, as Twilio does, and would be no witness otherwise.
     ("simulator", "memory"): None,
-    ("simulator", "descriptors"): Limit(10, 0.1),
+    ("simulator", "descriptors"): Limit(20, 0.3),
     # It caches the histories that it has written for an hour, up to a limit that a soak does not reach.
     ("temporal", "memory"): None,
     ("temporal", "descriptors"): Limit(10, 0.1),
@@ -181,12 +182,9 @@ class _Course:
         self._clerk = Clerk(here)
 
     async def run(self, plan: Plan) -> Result:
-        saturation = await self._saturation()
-        rate = self._soak.per_second or round(SHARE * saturation, 1)
+        saturation, rate = await self._rates()
         plan = dataclasses.replace(plan, per_second=rate, events=int(rate * 60 * self._soak.minutes))
-        self._tell(
-            f"{saturation:.1f} notifications a second are saturation; posting {rate} a second, {plan.events} in all"
-        )
+        self._tell(f"posting {rate:g} a second, {plan.events} in all")
         before = await self._at_rest()
         self._sampler.begin()
         began = time.monotonic()
@@ -221,15 +219,19 @@ class _Course:
             unsettled=unsettled,
         )
 
-    async def _saturation(self) -> float:
+    async def _rates(self) -> tuple[float | None, float]:
+        """Saturation, unless it is not asked for, and what is posted, both a second."""
         callers = self._here.callers
         assert isinstance(callers, MixedCallers)
         self._told.patient = True
         self._tell("warming up")
         await closed(callers.begin, self._told.told, "warm-up", count=self._soak.saturating // 3, at_once=AT_ONCE)
+        if self._soak.per_second is not None:
+            return None, self._soak.per_second
         self._tell("measuring saturation")
         times = await closed(callers.begin, self._told.told, "saturating", count=self._soak.saturating, at_once=AT_ONCE)
-        return times.per_second
+        self._tell(f"{times.per_second:.1f} a second are saturation")
+        return times.per_second, round(SHARE * times.per_second, 1)
 
     async def _loaded(self, plan: Plan) -> None:
         stop = asyncio.Event()
@@ -286,8 +288,8 @@ def judge(series: list[Series], *, warm_up: float, run: float) -> list[Judged]:
     found = []
     for one in series:
         key = one.part, one.measure
-        # What is kept has no lifetimes; at its beginning the load is still filling it.
-        went = growth(one.lifetimes.values(), warm_up=warm_up, run=run)
+        begins = max(warm_up, min(FILLS_IN, run / 2)) if one.part == "kept" else warm_up
+        went = growth(one.lifetimes.values(), warm_up=begins, run=run)
         if went is not None and key in LIMITS:
             found.append(Judged(*key, went, LIMITS[key]))
     return sorted(found, key=lambda judged: list(LIMITS).index((judged.part, judged.measure)))
