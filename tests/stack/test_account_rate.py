@@ -70,8 +70,8 @@ class Backlog:
         return sorted(texts, key=lambda one: one.at)
 
     async def until_queued(self) -> None:
-        """Returns once every update waits for the account's rate, and none for its workflow to begin. Or after a minute,
-        since the sends may leave the machine no time for that."""
+        """Returns once every update waits for the account's rate, and none for its workflow to begin; or after a
+        minute, since the sends may leave the machine no time for that."""
         request = DescribeTaskQueueRequest(
             namespace=self.temporal.namespace,
             task_queue=TaskQueue(name=names.TASK_QUEUE),
