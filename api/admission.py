@@ -40,7 +40,7 @@ def lanes(batches: str) -> dict[str, Lane]:
     for Twilio, which costs us little.
     """
     events = Lane(EVENTS, least=2, most=64)
-    incidents = Lane(INCIDENTS, least=4, most=32)
+    incidents = Lane(INCIDENTS, least=4, most=32, patience=0.5)  # they come in bursts, and callers insist
     checks = Lane(CHECKS, least=64, most=64)
     of_kinds = {
         f"/api/{kind}-sms": incidents if event.policy.priority is Priority.URGENT else events

@@ -7,7 +7,7 @@ from time import monotonic
 
 from telemetry import metrics
 
-PATIENCE = 0.5  # seconds that somebody waits for a place
+PATIENCE = 0.25  # seconds that somebody waits for a place
 SLOW = 0.25  # seconds; together with the patience and what lies around both it must stay well below one
 ROOM = 1_000  # how many wait at most: memory, not time, is what this bounds
 
