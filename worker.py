@@ -225,7 +225,8 @@ async def run(settings: Settings) -> None:
             port = MetricsPort(settings.host, settings.metrics_port, Exposition(sdk.url if sdk else None))
             await stack.enter_async_context(port)
         parts = await stack.enter_async_context(collaborators(settings, database, client))
-        for worker in workers(client, parts, version=version_of(settings)):
+        working = workers(client, parts, version=version_of(settings))
+        for worker in working:
             await stack.enter_async_context(worker)
         log.info(
             "working",
@@ -236,6 +237,8 @@ async def run(settings: Settings) -> None:
         )
         await stop.wait()
         log.info("stopping", grace_seconds=int(GRACE.total_seconds()))
+        # At once: one after the other each would take new work, and its own grace, while it waits for its turn.
+        await asyncio.gather(*(worker.shutdown() for worker in working))
     log.info("stopped")
 
 

@@ -73,7 +73,9 @@ class Admission:
         lane = self._lanes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if lane is None:
             return await self._app(scope, receive, send)
-        waits = any(name == b"prefer" and b"wait" in value.lower() for name, value in scope["headers"])
+        waits = scope["path"].endswith("-sms") and any(
+            name == b"prefer" and b"wait" in value.lower() for name, value in scope["headers"]
+        )
         try:
             place = await lane.enter(self._caller_of(presented(scope)))
         except Crowded:

@@ -38,7 +38,8 @@ class Lane:
     quarter fewer when one was held for longer than `SLOW`. Little's law turns that into a rate on any machine.
 
     The newest goes first: when more come than can be served, the oldest would be served when he has nearly given up,
-    and everybody as late as can be. Callers take turns, so that who floods waits behind himself.
+    and everybody as late as can be. Where nobody gives up, they keep their order: a batch may tell of one thing twice.
+    Callers take turns, so that who floods waits behind himself.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Lane:
         while self._waiting and self._taken < self.places:
             caller, turns = next(iter(self._waiting.items()))
             del self._waiting[caller]
-            turn = turns.pop()
+            turn = turns.pop() if self._patience is not None else turns.popleft()
             if turns:
                 self._waiting[caller] = turns  # behind the others
             if not turn.done():

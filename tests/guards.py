@@ -293,8 +293,8 @@ GUARDS = (
     Guard(
         "overload: who floods waits behind himself",
         "api/lane.py",
-        "            del self._waiting[caller]\n            turn = turns.pop()",
-        "            turn = turns.pop()\n            if not turns:\n                del self._waiting[caller]",
+        "                self._waiting[caller] = turns  # behind the others",
+        "                self._waiting = {caller: turns, **self._waiting}",
         "tests/api/test_admission.py::test_callers_take_turns",
     ),
     Guard(
