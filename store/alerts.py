@@ -12,7 +12,7 @@ from notifications.notification import Admission, NotificationRequest, Recipient
 from notifications.status import DeliveryStatus
 from notifications.storm import code_of
 from privacy.encryption import KeyRing
-from store.database import Database, insert_or
+from store.database import Database, insert_new
 from store.ledger import LegState
 from store.schema import alerts, incidents, legs, notifications
 from store.timeline import Entry, advance_status, append
@@ -174,7 +174,7 @@ class Alerts:
             "window_ends_at": now,
             "climbs_until": now,
         }
-        await connection.execute(insert_or(connection, incidents).values(nothing).on_conflict_do_nothing())
+        await insert_new(connection, incidents, nothing)
         query = select(incidents.c.event_id).where(incidents.c.subject_hash == request.subject_hash).with_for_update()
         await connection.execute(query)
 

@@ -88,7 +88,7 @@ class Database:
 
 def insert_or(connection: AsyncConnection, table: Table) -> Any:
     """INSERT with ON CONFLICT, which both dialects write alike and SQLAlchemy's common insert lacks."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    return _insert(connection.dialect.name, table)
 
 
 async def insert_new(connection: AsyncConnection, table: Table, row: dict[str, Any]) -> bool:
@@ -97,9 +97,13 @@ async def insert_new(connection: AsyncConnection, table: Table, row: dict[str, A
     return inserted.rowcount == 1
 
 
+def _insert(dialect: str, table: Table) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+
+
 @cache
 def _insert_new(dialect: str, table: Table) -> Any:
-    return (postgresql if dialect == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
+    return _insert(dialect, table).on_conflict_do_nothing()
 
 
 def _engine(url: str) -> AsyncEngine:

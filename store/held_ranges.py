@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.caps import Cap
 from notifications.notification import Leg
 from privacy.encryption import KeyedHash, KeyRing
-from store.database import Database, insert_or
+from store.database import Database, insert_new
 from store.schema import held_ranges, legs
 
 RANGE_HIDES = 4  # numbers that differ in so many last digits only are one range
@@ -83,16 +83,13 @@ class HeldRanges:
         if row is None:
             if not await self._too_many(connection, range_hash, now):
                 return None
-            await connection.execute(
-                insert_or(connection, held_ranges)
-                .values(
-                    range_hash=range_hash,
-                    country=leg.request.recipient.country,
-                    sealed_range=self._ring.encrypt_text(digits),
-                    since=now,
-                )
-                .on_conflict_do_nothing()
-            )
+            held = {
+                "range_hash": range_hash,
+                "country": leg.request.recipient.country,
+                "sealed_range": self._ring.encrypt_text(digits),
+                "since": now,
+            }
+            await insert_new(connection, held_ranges, held)
         since = row.since if row is not None else now
         return Standing(self._says, blocked=False, alarm=f"range/{range_hash}/{since:%Y-%m-%dT%H:%M:%S}")
 

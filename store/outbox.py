@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifications.report import Report
-from store.database import Database, insert_or
+from store.database import Database, insert_new, insert_or
 from store.schema import endpoints, webhooks
 
 
@@ -172,20 +172,17 @@ async def add(connection: AsyncConnection, report: Report, caller: str) -> None:
     """Within the caller's transaction."""
     now = datetime.now(UTC)
     body = {"type": f"notification.{report.what}", "timestamp": now.isoformat(), "data": report.data()}
-    await connection.execute(
-        insert_or(connection, webhooks)
-        .values(
-            id=report.id,
-            event_id=report.event_id,
-            caller=caller,
-            body=json.dumps(body),
-            state=WebhookState.PENDING,
-            attempts=0,
-            created_at=now,
-            updated_at=now,
-        )
-        .on_conflict_do_nothing()
-    )
+    row = {
+        "id": report.id,
+        "event_id": report.event_id,
+        "caller": caller,
+        "body": json.dumps(body),
+        "state": WebhookState.PENDING,
+        "attempts": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    await insert_new(connection, webhooks, row)
 
 
 _ONE_MORE = webhooks.c.attempts + 1

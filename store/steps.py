@@ -10,7 +10,7 @@ from notifications.notification import NotificationRequest
 from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
 from store.changes import count_hold, hold_reason
-from store.database import Database, insert_or
+from store.database import Database, insert_new
 from store.event_rows import held_entry, open_event, sealed_recipient
 from store.ledger import LegState
 from store.schema import erasures, legs, notifications
@@ -35,20 +35,17 @@ class StepRecords:
             if await _forgotten_since(connection, request):
                 nameless = request.recipient.model_copy(update={"masked": "***"})
                 request = request.model_copy(update={"recipient": nameless})
-            opened = await connection.execute(
-                insert_or(connection, legs)
-                .values(
-                    event_id=request.event_id,
-                    number=request.leg,
-                    state=LegState.RELEASED,
-                    claim="",
-                    claimed_at=now,
-                    looks=0,
-                    recipient_hash=request.recipient.hash,
-                    sealed_recipient=sealed_recipient(self._ring, request),
-                )
-                .on_conflict_do_nothing()
-            )
+            leg = {
+                "event_id": request.event_id,
+                "number": request.leg,
+                "state": LegState.RELEASED,
+                "claim": "",
+                "claimed_at": now,
+                "looks": 0,
+                "recipient_hash": request.recipient.hash,
+                "sealed_recipient": sealed_recipient(self._ring, request),
+            }
+            opened = await insert_new(connection, legs, leg)
             mine = (legs.c.event_id == request.event_id, legs.c.number == request.leg)
             claim = (await connection.execute(select(legs.c.claim).where(*mine).with_for_update())).scalar_one()
             if claim != "":
@@ -70,7 +67,7 @@ class StepRecords:
                     **({} if request.escalated else {"escalated": None}),
                 )
             )
-            if opened.rowcount == 1:
+            if opened:
                 says = f"{request.channel} to {request.recipient.masked}"
                 await append(connection, request.event_id, Entry("step", at=now, detail=says))
                 if request.not_before is not None:

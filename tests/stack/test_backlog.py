@@ -10,7 +10,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import func, select
 from temporalio.client import Client
@@ -20,7 +19,7 @@ from engine import connect
 from settings import Settings
 from store.database import Database
 from store.schema import alerts
-from tests.world import KEY, Phones, bootstrapped, free_port, living, settings_for
+from tests.world import Phones, bootstrapped, free_port, living, settings_for
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -63,14 +62,6 @@ def alert(number: int, group: str) -> dict[str, Any]:
         "contacts": [{"phone": ON_CALL}],
         "consentAt": "2026-01-01T00:00:00Z",
     }
-
-
-@asynccontextmanager
-async def caller(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{settings.port}", headers={"Authorization": f"Bearer {KEY}"}, timeout=60
-    ) as http:
-        yield http
 
 
 def told_of(body: str) -> int:
