@@ -21,7 +21,9 @@ BINS = 30  # points of a chart
 def written(result: Result, about: Mapping[str, Any]) -> str:
     """As Markdown."""
     soak, found, machine = result.soak, result.findings, about["machine"]
-    again = f"make soak MINUTES={soak.minutes:g} SEED={soak.seed}{' POSTGRES=1' if soak.postgres else ''}"
+    again = f"make soak MINUTES={soak.minutes:g} SEED={soak.seed}"
+    again += f" PER_SECOND={soak.per_second:g}" if soak.per_second is not None else ""
+    again += " POSTGRES=1" if soak.postgres else ""
     rate = f"{result.per_second:g} a second"
     if soak.per_second is None:
         rate += f", 70 % of the {result.saturation:.1f} that it can take"
@@ -99,7 +101,7 @@ def _row(one: Judged) -> str:
     figures = [f"{went.level:.0f}", f"{went.top:.0f}", str(went.lifetimes) if one.part != "kept" else ""]
     figures += ["" if value is None else f"{value:+.1f}" for value in (went.within, went.across)]
     figures.append("" if one.limit is None else f"{went.allowed(one.limit):.1f}")
-    verdict = "" if one.limit is None else "flat" if one.flat else "**grows**"
+    verdict = "" if one.limit is None else "**grows**" if not one.flat else "flat" if went.told else "lives too short"
     measure = f"{one.measure}, {unit}" if unit else one.measure
     return f"| {_PARTS.get(one.part, '')} | {measure} | {' | '.join(figures)} | {verdict} |"
 
