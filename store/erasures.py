@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifications.consent import ConsentStatus
 from notifications.status import DeliveryStatus
 from store.database import Database
+from store.event_lock import lock_event, lock_events
 from store.schema import alerts, consents, erasures, legs, notifications, recipients, timeline
 from store.timeline import Entry, append
 
@@ -57,6 +58,7 @@ class Erasures:
             await connection.execute(delete(recipients).where(recipients.c.recipient_hash == recipient_hash))
             await _drop_consent(connection, recipient_hash)
             mine = _events_of(recipient_hash)
+            await lock_events(connection, mine)
             await connection.execute(
                 update(timeline)
                 .where(timeline.c.event_id.in_(mine), timeline.c.detail.contains(masked, autoescape=True))
@@ -122,6 +124,7 @@ class Erasures:
         now = datetime.now(UTC)
         event = notifications.c.event_id == event_id
         async with self._database.write() as connection:
+            await lock_event(connection, event_id)
             alone = notifications.c.recipient_hash == recipient_hash, ~_others(recipient_hash)
             his_alone = (
                 await connection.execute(select(notifications.c.event_id).where(event, *alone))

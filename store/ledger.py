@@ -18,6 +18,7 @@ from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
 from store.changes import count_hold
 from store.database import Database, insert_new
+from store.event_lock import lock_event
 from store.event_rows import ensure_event, open_event, sealed_recipient
 from store.gate import Gate, Verdict
 from store.schema import legs
@@ -78,6 +79,7 @@ class Ledger:
         async with self._database.write() as connection:
             await self._gate.lock(connection, leg)
             await ensure_event(connection, self._ring, leg.request, now)
+            await lock_event(connection, leg.request.event_id)
             values = {
                 "event_id": leg.request.event_id,
                 "number": leg.number,
@@ -100,6 +102,7 @@ class Ledger:
         """Claims a leg in doubt once look-ups have not found it at Twilio."""
         now = datetime.now(UTC)
         async with self._database.write() as connection:
+            await lock_event(connection, leg.request.event_id)
             claim = await self._take_up(connection, leg, claimant, now, LegState.IN_DOUBT)
             return await self._pass(connection, leg, claim, attempt, now, first=False)
 
@@ -127,6 +130,7 @@ class Ledger:
         """Twilio has the leg. False when another leg owns this SID: then the message found is not ours."""
         try:
             async with self._database.write() as connection:
+                await lock_event(connection, leg.request.event_id)
                 # An early callback may have named the SID and a further status already.
                 named = {"named_sid": sid, "named_status": carrier_status}
                 await connection.execute(_ACCEPTED, _key(leg) | named)
@@ -139,6 +143,7 @@ class Ledger:
     async def refused(self, leg: Leg, entry: Entry, status: DeliveryStatus = DeliveryStatus.FAILED) -> None:
         """Twilio refused the leg, or our own rules did (`status` says which)."""
         async with self._database.write() as connection:
+            await lock_event(connection, leg.request.event_id)
             await self._settle(connection, leg, LegState.REFUSED, entry)
             why = "destination" if status is DeliveryStatus.SUPPRESSED else entry.what
             await advance_status(connection, leg.request.event_id, status, why=why, error_code=entry.error_code)
@@ -147,6 +152,7 @@ class Ledger:
     async def not_sent(self, leg: Leg, state: LegState, entry: Entry) -> None:
         """The attempt ended without an acceptance: `released`, `in_doubt` or `unknown`."""
         async with self._database.write() as connection:
+            await lock_event(connection, leg.request.event_id)
             await self._settle(connection, leg, state, entry)
             if state is LegState.UNKNOWN:
                 await advance_status(connection, leg.request.event_id, DeliveryStatus.UNKNOWN, why=entry.what)
@@ -201,8 +207,7 @@ class Ledger:
     async def _take_up(
         self, connection: AsyncConnection, leg: Leg, claimant: str, now: datetime, free: LegState
     ) -> Claim:
-        query = select(legs).where(*_is(leg)).with_for_update()
-        row = (await connection.execute(query)).mappings().one()
+        row = (await connection.execute(select(legs).where(*_is(leg)))).mappings().one()
         if row["state"] != free:
             return _claim(row, granted=False)
         values = {"state": LegState.CLAIMED, "claim": claimant, "looks": 0}

@@ -10,6 +10,7 @@ from notifications.status import DeliveryStatus
 from privacy.masking import scrub
 from store.changes import count_settled
 from store.database import Database
+from store.event_lock import lock_event
 from store.ledger import LegState
 from store.schema import legs, notifications
 from store.timeline import Entry, append
@@ -53,9 +54,9 @@ class Resends:
         """
         now = datetime.now(UTC)
         async with self._database.write() as connection:
-            # The lock on the event's row keeps two operators apart.
+            await lock_event(connection, event_id)  # keeps two operators apart
             columns = notifications.c.status, notifications.c.sealed_request
-            query = select(*columns).where(notifications.c.event_id == event_id).with_for_update()
+            query = select(*columns).where(notifications.c.event_id == event_id)
             row = (await connection.execute(query)).first()
             if row is None:
                 return _NOT_THERE

@@ -11,6 +11,7 @@ from notifications.status import DeliveryStatus
 from privacy.encryption import KeyRing
 from store.changes import count_hold, hold_reason
 from store.database import Database, insert_new
+from store.event_lock import lock_event
 from store.event_rows import held_entry, open_event, sealed_recipient
 from store.ledger import LegState
 from store.schema import erasures, legs, notifications
@@ -32,6 +33,7 @@ class StepRecords:
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             await open_event(connection, self._ring, request, now)
+            await lock_event(connection, request.event_id)
             if await _forgotten_since(connection, request):
                 nameless = request.recipient.model_copy(update={"masked": "***"})
                 request = request.model_copy(update={"recipient": nameless})
@@ -47,7 +49,7 @@ class StepRecords:
             }
             opened = await insert_new(connection, legs, leg)
             mine = (legs.c.event_id == request.event_id, legs.c.number == request.leg)
-            claim = (await connection.execute(select(legs.c.claim).where(*mine).with_for_update())).scalar_one()
+            claim = (await connection.execute(select(legs.c.claim).where(*mine))).scalar_one()
             if claim != "":
                 return
             await connection.execute(

@@ -15,6 +15,7 @@ from store import outbox
 from store.changes import count_change
 from store.counted import after_commit
 from store.database import Database
+from store.event_lock import lock_event
 from store.schema import legs, notifications, timeline
 from telemetry import metrics
 
@@ -111,6 +112,7 @@ class Timeline:
                     await append(connection, "", nobody)
                     return Recorded(event_id=None, counted=False)
                 event_id, leg = owner
+            await lock_event(connection, event_id)
             row = (await connection.execute(_LEG, {"of_event": event_id, "of_leg": leg})).first()
             second = row is not None and row.sid not in (None, report.sid)
             if row is None:
@@ -152,6 +154,7 @@ class Timeline:
     ) -> None:
         """Appends an entry and, where given, what it changes."""
         async with self._database.write() as connection:
+            await lock_event(connection, event_id)
             await append(connection, event_id, entry)
             if status is not None:
                 await advance_status(connection, event_id, status, why=entry.what, error_code=error_code, sid=entry.sid)
@@ -179,7 +182,6 @@ _LEG = (
     select(legs.c.sid, legs.c.carrier_status, _LATEST_LEG.label("latest"), notifications.c.first_leg)
     .join(notifications, notifications.c.event_id == legs.c.event_id)
     .where(legs.c.event_id == bindparam("of_event"), legs.c.number == bindparam("of_leg"))
-    .with_for_update(of=legs)
 )
 _LEARN = update(legs).where(legs.c.event_id == bindparam("of_event"), legs.c.number == bindparam("of_leg"))
 
@@ -207,7 +209,7 @@ async def _repeats(connection: AsyncConnection, event_id: str | None, entry: Ent
 
 async def _escalate(connection: AsyncConnection, event_id: str, reason: str, at: datetime) -> None:
     mine = notifications.c.event_id == event_id
-    query = select(notifications.c.kind, notifications.c.escalated).where(mine).with_for_update()
+    query = select(notifications.c.kind, notifications.c.escalated).where(mine)
     row = (await connection.execute(query)).first()
     await connection.execute(update(notifications).where(mine).values(escalated=reason, updated_at=at))
     if row is not None and row.escalated != reason:  # told again, by a further rung say, it is the same escalation
