@@ -11,7 +11,7 @@ RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements/dev.lock > build.lock \
     && pip install --require-hashes -r build.lock
 
 # Without devstack and simulator, which only the commands dev, demo and simulator import.
-COPY pyproject.toml bootstrap.py bulk.py cli.py client.py consents.py doctor.py engine.py process.py questions.py settings.py terminal.py versions.py worker.py ./
+COPY pyproject.toml bootstrap.py bulk.py cli.py client.py consents.py doctor.py engine.py process.py questions.py setting_forms.py settings.py terminal.py versions.py worker.py ./
 COPY activities/ activities/
 COPY api/ api/
 COPY carrier/ carrier/

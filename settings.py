@@ -5,31 +5,30 @@ are made under `DATA_DIR`.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import ipaddress
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from notifications import access, endpoints
+import setting_forms as forms
+from notifications import access
 from notifications.caps import Cap, parse_caps
 from notifications.consent import ConsentRules, OptOutScope
-from notifications.destinations import Destinations, NumberType
+from notifications.destinations import Destinations
 from notifications.endpoints import Endpoint, Endpoints, parse_endpoints
-from notifications.per_name import UNLIMITED, PerName, parse_per_name
+from notifications.per_name import UNLIMITED, PerName
 from notifications.quiet_hours import QuietHours
 
 # The account of the simulator: no secret, and no account of anyone's.
@@ -54,45 +53,6 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def _pattern(pattern: str, says: str) -> AfterValidator:
-    def check(value: Any) -> Any:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if text is not None and not re.fullmatch(pattern, text):
-            raise ValueError(says)
-        return value
-
-    return AfterValidator(check)
-
-
-def _base_url(value: str | None) -> str | None:
-    if value is None:
-        return None
-    says = "must be an http or https URL such as https://texts.example.org, without query, fragment or credentials"
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(says) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(says)
-    if parts.username is not None or parts.password is not None or port == 0:
-        raise ValueError(says)
-    return value.rstrip("/")
-
-
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-AccountSid = Annotated[str, _pattern(r"AC[0-9a-fA-F]{32}", "must be AC and 32 hex digits")]
-AuthToken = Annotated[SecretStr, _pattern(r"\S{20,}", "must have at least 20 characters and no spaces")]
-WebhookSecret = Annotated[
-    SecretStr,
-    _pattern(
-        rf"{endpoints.SECRET.pattern}(\s*,\s*{endpoints.SECRET.pattern})?",
-        "must be whsec_ and at least 24 base64 characters, or two of them with a comma between",
-    ),
-]
-WebhookUrl = Annotated[str, _pattern(endpoints.URL.pattern, "must be an http or https URL without credentials")]
-
-
 class Settings(BaseSettings):
     """See `.env.example` for what each one means to an operator."""
 
@@ -103,45 +63,30 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=1, le=65535)
-    public_base_url: BaseUrl | None = None
+    public_base_url: forms.PublicUrl | None = None
     data_dir: Path = Path("var")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] | None = None
     metrics_port: int | None = Field(None, ge=1, le=65535)
-    otel_exporter_otlp_endpoint: BaseUrl | None = None
-    otel_exporter_otlp_headers: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    otel_exporter_otlp_endpoint: forms.BaseUrl | None = None
+    otel_exporter_otlp_headers: forms.Headers = ()
     otel_traces_sampler_arg: float = Field(1, ge=0, le=1)
 
-    api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    api_keys: forms.CallersKeys = ()
     api_keys_file: Path | None = None
     caller_rate_per_second: float | None = Field(None, gt=0, le=100_000)
     max_body_bytes: int = Field(65_536, ge=1_024, le=1_048_576)
 
-    twilio_account_sid: AccountSid | None = None
-    twilio_auth_token: AuthToken | None = None
-    twilio_auth_token_secondary: AuthToken | None = None
-    twilio_api_key_sid: Annotated[str, _pattern(r"SK[0-9a-fA-F]{32}", "must be SK and 32 hex digits")] | None = None
+    twilio_account_sid: forms.AccountSid | None = None
+    twilio_auth_token: forms.AuthToken | None = None
+    twilio_auth_token_secondary: forms.AuthToken | None = None
+    twilio_api_key_sid: forms.ApiKeySid | None = None
     twilio_api_key_secret: SecretStr | None = None
-    twilio_from_number: (
-        Annotated[
-            str,
-            _pattern(
-                r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}",
-                "must be in E.164 form such as +15005550006, a short code or an alphanumeric sender ID",
-            ),
-        ]
-        | None
-    ) = None
-    twilio_voice_from_number: (
-        Annotated[str, _pattern(r"\+[1-9][0-9]{6,14}", "must be in E.164 form such as +15005550006")] | None
-    ) = None
-    twilio_messaging_service_sid: (
-        Annotated[str, _pattern(r"MG[0-9a-fA-F]{32}", "must be MG and 32 hex digits")] | None
-    ) = None
-    twilio_verify_service_sid: Annotated[str, _pattern(r"VA[0-9a-fA-F]{32}", "must be VA and 32 hex digits")] | None = (
-        None
-    )
-    twilio_api_base_url: BaseUrl | None = None
+    twilio_from_number: forms.Sender | None = None
+    twilio_voice_from_number: forms.PhoneNumber | None = None
+    twilio_messaging_service_sid: forms.MessagingServiceSid | None = None
+    twilio_verify_service_sid: forms.VerifyServiceSid | None = None
+    twilio_api_base_url: forms.BaseUrl | None = None
     twilio_connect_timeout_seconds: float = Field(5, gt=0, le=10)
     twilio_read_timeout_seconds: float = Field(30, gt=0, le=40)
     verify_starts_per_number: int = Field(5, ge=1, le=100)
@@ -151,193 +96,47 @@ class Settings(BaseSettings):
     require_twilio_signature: bool = True
     send_rate_per_second: float | None = Field(None, gt=0, le=2000)
 
-    database_url: (
-        Annotated[
-            SecretStr,
-            _pattern(r"(sqlite:///.+|postgres(ql)?://.+)", "must begin with sqlite:/// or postgresql://"),
-        ]
-        | None
-    ) = None
-    payload_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
-    pii_hash_key: SecretStr | None = None
+    database_url: forms.DatabaseUrl | None = None
+    payload_keys: forms.PayloadKeys = ()
+    pii_hash_key: forms.HashKey | None = None
 
     opt_out_scope: OptOutScope = OptOutScope.ALL
     opt_out_reply: str = Field("You will get no more texts from us. Reply START to get them again.", max_length=320)
     help_reply: str | None = Field(None, max_length=320)
     consent_valid_days: int | None = Field(None, ge=1, le=36_500)
-    retain_body_days: Annotated[PerName, NoDecode] = PerName(30)
-    retain_number_days: Annotated[PerName, NoDecode] = PerName(90)
-    retain_timeline_days: Annotated[PerName, NoDecode] = PerName(400)
+    retain_body_days: forms.Days = PerName(30)
+    retain_number_days: forms.DaysOfNumbers = PerName(90)
+    retain_timeline_days: forms.Days = PerName(400)
     redact_at_twilio_after_days: int | None = Field(None, ge=0, le=400)
-    allowed_countries: Annotated[frozenset[str], NoDecode] = frozenset()
-    allowed_number_types: Annotated[frozenset[NumberType], NoDecode] = frozenset()
-    quiet_hours: Annotated[QuietHours | None, NoDecode] = QuietHours(start=time(21), end=time(8))
+    allowed_countries: forms.Countries = frozenset()
+    allowed_number_types: forms.NumberTypes = frozenset()
+    quiet_hours: forms.Hours = QuietHours(start=time(21), end=time(8))
     storm_window_seconds: int = Field(300, ge=5, le=86_400)
-    recipient_caps: Annotated[tuple[Cap, ...], NoDecode] = parse_caps("2/1m,6/15m,12/1h,40/1d")
-    caller_budget: Annotated[PerName, NoDecode] = UNLIMITED
-    country_budget: Annotated[PerName, NoDecode] = UNLIMITED
-    pumping_limit: Annotated[Cap | None, NoDecode] = None
-    link_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
+    recipient_caps: forms.Caps = parse_caps("2/1m,6/15m,12/1h,40/1d")
+    caller_budget: forms.Budget = UNLIMITED
+    country_budget: forms.Budget = UNLIMITED
+    pumping_limit: forms.OneCap = None
+    link_hosts: forms.Hosts = frozenset()
     idempotency_window_days: int = Field(30, ge=1, le=365)
     reconcile_every_seconds: int = Field(300, ge=5, le=86_400)
     reconcile_after_seconds: int = Field(600, ge=5, le=86_400)
 
-    events_webhook_url: WebhookUrl | None = None
-    events_webhook_secret: WebhookSecret | None = None
+    events_webhook_url: forms.WebhookUrl | None = None
+    events_webhook_secret: forms.WebhookSecret | None = None
     events_webhooks_file: Path | None = None
-    operations_webhook_url: WebhookUrl | None = None
-    operations_webhook_secret: WebhookSecret | None = None
+    operations_webhook_url: forms.WebhookUrl | None = None
+    operations_webhook_secret: forms.WebhookSecret | None = None
 
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
-    worker_deployment_name: Annotated[str, _pattern(r"[A-Za-z0-9_-]{1,60}", "must be 1 to 60 of A-Z a-z 0-9 _ -")] = (
-        "heliograph"
-    )
-    worker_build_id: (
-        Annotated[str, _pattern(r"[A-Za-z0-9._-]{1,60}", "must be 1 to 60 of A-Z a-z 0-9 . _ -")] | None
-    ) = None
-    temporal_ui_url: BaseUrl = "http://127.0.0.1:8233"
+    worker_deployment_name: forms.DeploymentName = "heliograph"
+    worker_build_id: forms.BuildId | None = None
+    temporal_ui_url: forms.BaseUrl = "http://127.0.0.1:8233"
     temporal_ui_port: int = Field(8233, ge=1, le=65535)
     simulator_port: int = Field(8090, ge=1, le=65535)
-    codec_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = ()
+    codec_keys: forms.OperatorsKeys = ()
     codec_port: int = Field(8070, ge=1, le=65535)
-    codec_url: BaseUrl | None = None
-
-    @field_validator("api_keys", "codec_keys", "payload_keys", mode="before")
-    @classmethod
-    def _pairs(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        # A payload key is written id:base64, an API key caller=key; neither name may hold the other's sign.
-        pairs = [re.split(r"[=:]", part.strip(), maxsplit=1) for part in value.split(",") if part.strip()]
-        if any(len(pair) != 2 or not all(pair) for pair in pairs):
-            raise ValueError("must be a list such as name=key,name=key")
-        return tuple((name.strip(), key.strip()) for name, key in pairs)
-
-    @field_validator("otel_exporter_otlp_headers", mode="before")
-    @classmethod
-    def _headers(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        pairs = [part.split("=", 1) for part in value.split(",") if part.strip()]
-        if any(len(pair) != 2 or not re.fullmatch(r"\s*[A-Za-z0-9-]+\s*", pair[0]) for pair in pairs):
-            raise ValueError("must be a list such as name=value,name=value")
-        return tuple((name.strip().lower(), unquote(text.strip())) for name, text in pairs)
-
-    @field_validator("api_keys")
-    @classmethod
-    def _callers(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
-        for caller, _ in keys:
-            access.parse_caller(caller)
-        return keys
-
-    @field_validator("codec_keys")
-    @classmethod
-    def _operators(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
-        for operator, key in keys:
-            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", operator):
-                raise ValueError("operators are named by 1 to 40 of A-Z a-z 0-9 . _ -")
-            if len(key.get_secret_value()) < 16:
-                raise ValueError(f"the key of {operator} must have at least 16 characters (openssl rand -hex 32)")
-        return keys
-
-    @field_validator("payload_keys")
-    @classmethod
-    def _key_ring(cls, keys: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
-        if len({key_id for key_id, _ in keys}) != len(keys):
-            raise ValueError("each key needs an id of its own")
-        for key_id, key in keys:
-            if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", key_id):
-                raise ValueError("key ids are 1 to 40 of A-Z a-z 0-9 . _ -")
-            if len(_decoded(key)) != 32:
-                raise ValueError(f"key {key_id} must be 32 bytes in base64 (openssl rand -base64 32)")
-        return keys
-
-    @field_validator("pii_hash_key")
-    @classmethod
-    def _hash_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and len(key.get_secret_value()) < 16:
-            raise ValueError("must have at least 16 characters (openssl rand -base64 32)")
-        return key
-
-    @field_validator("allowed_countries", mode="before")
-    @classmethod
-    def _countries(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        countries = frozenset(part.strip().upper() for part in value.split(",") if part.strip())
-        if any(not re.fullmatch(r"[A-Z]{2}", country) for country in countries):
-            raise ValueError("must be ISO 3166-1 alpha-2 codes such as US,CA,DE")
-        return countries
-
-    @field_validator("quiet_hours", mode="before")
-    @classmethod
-    def _hours(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return None if value.strip().lower() == "none" else QuietHours.parse(value)
-
-    @field_validator("recipient_caps", mode="before")
-    @classmethod
-    def _caps(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return () if value.strip().lower() == "none" else parse_caps(value)
-
-    @field_validator("retain_body_days", "retain_number_days", "retain_timeline_days", mode="before")
-    @classmethod
-    def _keep_for(cls, value: Any) -> Any:
-        example = "30,support-ack=7,incident-alert=forever"
-        return parse_per_name(value, without="forever", example=example, digits=5) if isinstance(value, str) else value
-
-    @field_validator("retain_number_days")
-    @classmethod
-    def _number_is_needed(cls, days: PerName) -> PerName:
-        if 0 in (days.default, *days.named.values()):
-            raise ValueError("must be at least 1 day: who was alerted is told of the end, and a key is used for a day")
-        return days
-
-    @field_validator("country_budget", "caller_budget", mode="before")
-    @classmethod
-    def _budgets(cls, value: Any) -> Any:
-        return parse_per_name(value, without="none", example="10000,US=50000") if isinstance(value, str) else value
-
-    @field_validator("pumping_limit", mode="before")
-    @classmethod
-    def _pumping(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        limits = () if value.strip().lower() == "none" else parse_caps(value)
-        if len(limits) > 1:
-            raise ValueError("must be one limit such as 200/10m, or none")
-        return limits[0] if limits else None
-
-    @field_validator("allowed_number_types", mode="before")
-    @classmethod
-    def _number_types(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        given = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
-        if not given <= set(NumberType):
-            raise ValueError(f"must be of {', '.join(NumberType)}")
-        return frozenset(NumberType(one) for one in given)
-
-    @field_validator("link_hosts", mode="before")
-    @classmethod
-    def _hosts(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        hosts = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
-        if any(not re.fullmatch(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*", host) for host in hosts):
-            raise ValueError("must be host names such as example.com or *.example.com")
-        return hosts
-
-    @field_validator("public_base_url")
-    @classmethod
-    def _reachable_by_twilio(cls, url: str | None) -> str | None:
-        if url is not None and "_" in (urlsplit(url).hostname or ""):
-            raise ValueError("must have a host name without underscores: Twilio refuses others (error 21609)")
-        return url
+    codec_url: forms.BaseUrl | None = None
 
     @model_validator(mode="after")
     def _belong_together(self) -> "Settings":
@@ -545,7 +344,7 @@ class Settings(BaseSettings):
     def encryption_keys(self) -> Mapping[str, bytes]:
         """Key id to 32 bytes; the first one encrypts."""
         if self.payload_keys:
-            return {key_id: _decoded(key) for key_id, key in self.payload_keys}
+            return {key_id: forms.decoded(key) for key_id, key in self.payload_keys}
         return {"development": base64.b64decode(self._development_keys["payload"])}
 
     @cached_property
@@ -587,13 +386,6 @@ def _endpoint(url: str | None, secret: SecretStr | None) -> Endpoint | None:
         return None
     secrets = tuple(SecretStr(one.strip()) for one in secret.get_secret_value().split(","))
     return Endpoint(url, secrets)
-
-
-def _decoded(key: SecretStr) -> bytes:
-    try:
-        return base64.b64decode(key.get_secret_value(), validate=True)
-    except binascii.Error:
-        return b""
 
 
 def load_settings(**overrides: Any) -> Settings:
