@@ -109,14 +109,30 @@ class Purge:
     async def _redact(self, now: datetime) -> int:
         if self._redact_after is None:
             return 0
-        done = 0
-        for sid in await self._tables.to_redact(now - self._redact_after):
-            if not await self._twilio_took(self._messages.redact(sid)):
-                break
-            await self._tables.redacted(sid, now)
-            done += 1
-            activity.heartbeat(done)
+        done, refused = 0, list[str]()
+        try:
+            while due := await self._tables.to_redact(now - self._redact_after, but=refused):
+                for sid in due:
+                    if datetime.now(UTC) - now > ENOUGH or len(refused) == purge.AT_ONCE:
+                        return done
+                    if await self._redacted(sid, now):
+                        done += 1
+                    else:
+                        refused.append(sid)
+                    activity.heartbeat(done)
+        except CarrierError as failure:  # each further one may take its time-out
+            log.warning("Twilio did not do it", error_code=failure.code, http_status=failure.http_status)
         return done
+
+    async def _redacted(self, sid: str, now: datetime) -> bool:
+        """False where Twilio refuses this one, which says nothing of others. Raises CarrierError."""
+        try:
+            await self._messages.redact(sid)
+        except Refused as refused:
+            log.warning("Twilio did not do it", error_code=refused.code, http_status=refused.http_status)
+            return False
+        await self._tables.redacted(sid, now)
+        return True
 
     async def _forget_all(self, began: datetime) -> int:
         """How many recipients nothing is left of. Twilio's first failure ends it, since each may take its time-out."""

@@ -90,16 +90,21 @@ class Purge:
         async with self._database.write() as connection:
             await connection.execute(delete(counters).where(counters.c.ends_at < now - timedelta(hours=1)))
 
-    async def to_redact(self, before: datetime) -> list[str]:
-        """SIDs of messages that have ended before then and whose copy at Twilio still has its body."""
+    async def to_redact(self, before: datetime, but: Sequence[str] = ()) -> list[str]:
+        """SIDs of messages that have ended before then and whose copy at Twilio still has its body.
+
+        Those in `but` are left out. What has no end counts as ended once it was listened for as well.
+        """
+        ended = and_(notifications.c.status.in_(_LEAVES_NO_DOUBT), notifications.c.updated_at < before)
+        given_up = and_(notifications.c.status.in_(OPEN_ENDED), notifications.c.updated_at < before - LISTENS_FOR)
         query = (
             select(legs.c.sid)
             .join(notifications, notifications.c.event_id == legs.c.event_id)
             .where(
                 legs.c.sid.like("SM%") | legs.c.sid.like("MM%"),
                 legs.c.redacted_at.is_(None),
-                notifications.c.status.in_(_LEAVES_NO_DOUBT),
-                notifications.c.updated_at < before,
+                legs.c.sid.not_in(but),
+                or_(ended, given_up),
             )
             .limit(AT_ONCE)
         )

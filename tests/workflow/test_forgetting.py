@@ -24,6 +24,7 @@ from temporalio.service import RPCError
 
 from activities.purge import Purge
 from carrier.calls import Calls
+from carrier.errors import Refused
 from carrier.messages import Messages
 from notifications.notification import Purged
 from notifications.per_name import PerName
@@ -325,6 +326,40 @@ async def test_twilios_copy_loses_its_body_once(world: World) -> None:
         (message,) = await world.phones.texts(event["phone"])
         assert message["body"] == ""
         assert (await purging.purge()).redacted == 0
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_a_copy_that_twilio_will_not_change_keeps_no_other_its_body(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stubborn, other = await delivered(world, 2), await delivered(world, 2)
+    [(refused,), _] = [await world.phones.texts(event["phone"]) for event in (stubborn, other)]
+    ask = Messages.redact
+
+    async def redact(messages: Messages, sid: str) -> None:
+        if sid == refused["sid"]:  # the simulator refuses none
+            raise Refused("Cannot delete this resource before it is complete", code=20009, http_status=409)
+        await ask(messages, sid)
+
+    monkeypatch.setattr(Messages, "redact", redact)
+    async with keeping(world, redact_after=timedelta(days=1)) as purging:
+        await purging.purge()
+    [(kept,), (emptied,)] = [await world.phones.texts(event["phone"]) for event in (stubborn, other)]
+    assert (kept["body"], emptied["body"]) == (refused["body"], "")
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_the_copy_of_what_never_got_an_end_loses_its_body_a_day_later(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    await world.until(event["eventId"], "sent")
+    async with keeping(world, redact_after=timedelta(days=1)) as purging:
+        for days, kept in ((1.9, True), (2.1, False)):
+            await aged(world, event, days)
+            await purging.purge()
+            (message,) = await world.phones.texts(event["phone"])
+            assert bool(message["body"]) is kept
 
 
 async def test_the_text_of_what_is_not_kept_cannot_be_sent_again(world: World) -> None:
