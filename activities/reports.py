@@ -63,7 +63,7 @@ class Reports:
             return
         endpoint = self._endpoints.of(webhook.caller)
         if endpoint is None or await self._outbox.disabled(webhook.caller, endpoint.url):
-            await self._outbox.settle(webhook_id, WebhookState.WITHHELD)
+            await self._outbox.settle(webhook, WebhookState.WITHHELD)
             return
         answer = await post(endpoint, webhook.id, webhook.body)
         metrics.count_webhook("caller", webhook.caller, "taken" if answer.taken else "not_taken")
@@ -94,7 +94,8 @@ class Reports:
         if endpoint is not None and await self._outbox.disable(webhook, endpoint.url, gone=gone):
             log.error("endpoint disabled", caller=webhook.caller, says=webhook.answer)
             await self._tell_operators(webhook)
-        await self._outbox.settle(webhook_id, WebhookState.FAILED)
+        if not await self._outbox.settle(webhook, WebhookState.FAILED):
+            return  # an operator has ordered it to be sent: its workflow tries it again
         metrics.count_webhook("caller", webhook.caller, "given_up")
 
     async def _tell_operators(self, webhook: Webhook) -> None:

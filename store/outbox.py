@@ -95,10 +95,16 @@ class Outbox:
         async with self._database.write() as connection:
             await _change(connection, webhook.id, answer=says[:200], attempts=_ONE_MORE)
 
-    async def settle(self, webhook_id: str, state: WebhookState) -> None:
-        """It is not tried any more."""
+    async def settle(self, webhook: Webhook, state: WebhookState) -> bool:
+        """It is not tried any more; False when it was ordered to be sent since it was read."""
+        as_it_was = webhooks.c.state == webhook.state, webhooks.c.updated_at == webhook.updated_at
         async with self._database.write() as connection:
-            await _change(connection, webhook_id, state=state)
+            settled = await connection.execute(
+                update(webhooks)
+                .where(webhooks.c.id == webhook.id, *as_it_was)
+                .values(state=state, updated_at=datetime.now(UTC))
+            )
+            return bool(settled.rowcount)
 
     async def disable(self, webhook: Webhook, url: str, *, gone: bool) -> bool:
         """Disables an endpoint that took nothing since this webhook was made, or is gone; False for one that did."""

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from temporalio.testing import TimeSkipper
 
 from settings import SettingsError
-from store.outbox import Outbox
+from store.outbox import Outbox, WebhookState
 from store.schema import webhooks
 from tests.receiver import NEXT_SECRET, SECRET, Receiver, receiving
 from tests.workflow.test_incidents import alert
@@ -215,6 +215,22 @@ async def test_an_order_does_not_wait_for_the_next_try(told: World, shop: Receiv
     assert (await told.http.post("/api/webhooks/redeliver", json={"ids": [pending["id"]]})).json()["count"] == 1
     await shop.until_told(event["eventId"], posted + 1, seconds=8)
     await until_listed(told, event, "taken")
+
+
+async def test_giving_up_leaves_an_order_that_comes_meanwhile_alone(told: World, shop: Receiver) -> None:
+    shop.status = 500
+    event = told.event()
+    await told.post(event)
+    await until_listed(told, event, "pending", attempts=1)
+    outbox = Outbox(told.database)
+    found = await outbox.get((await listed(told, event))[0]["id"])
+    assert found is not None
+    await outbox.reopen([found.id])
+    assert not await outbox.settle(found, WebhookState.FAILED)
+    assert (await listed(told, event))[0]["state"] == "pending"
+    read_again = await outbox.get(found.id)
+    assert read_again is not None
+    assert await outbox.settle(read_again, WebhookState.FAILED)
 
 
 async def test_an_endpoint_that_is_gone_is_not_asked_again(told: World, shop: Receiver) -> None:
