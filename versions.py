@@ -96,17 +96,17 @@ class Versions:
     async def make_current(self, build: str | None, patience: timedelta) -> None:
         """From now on what is new goes to this version; None: to workers without one.
 
-        Waits until the version's workers ask for tasks of every queue. Raises NotSwitched after `patience`.
+        Waits until the version's workers ask for tasks of every queue, and until Temporal has told every queue.
+        Raises NotSwitched after `patience`.
         """
         until = time.monotonic() + patience.total_seconds()
         while (missing := await self._unpolled(build)) or (why := await self._switch(build)):
             if time.monotonic() > until:
                 raise NotSwitched(f"its workers do not poll {', '.join(missing)}" if missing else why)
             await asyncio.sleep(0.5)
-        while (info := await self._info()) is not None and time.monotonic() < until:
-            state = info.routing_config_update_state
-            if state != RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS:
-                return
+        while await self._spreads():
+            if time.monotonic() > until:
+                raise NotSwitched("Temporal has taken the order, and has not told all queues of it yet")
             await asyncio.sleep(0.2)
 
     async def drained(self, build: str, patience: timedelta) -> int:
@@ -183,6 +183,11 @@ class Versions:
             return error.message
         return None
 
+    async def _spreads(self) -> bool:
+        info = await self._info()
+        under_way = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS
+        return info is not None and info.routing_config_update_state == under_way
+
     async def _info(self) -> WorkerDeploymentInfo | None:
         request = DescribeWorkerDeploymentRequest(namespace=self._client.namespace, deployment_name=self._deployment)
         try:
@@ -257,7 +262,11 @@ async def switch(versions: Versions, console: Console, build: str | None, wait: 
     try:
         await versions.make_current(build, timedelta(seconds=wait))
     except NotSwitched as why:
-        console.print(f"{build} was not made current: {why}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{build or 'workers without a version'} cannot be said to be current: {why}",
+            highlight=False,
+            soft_wrap=True,
+        )
         return 1
     said = f"{build} is current" if build else "workers without a version take what is new"
     console.print(

@@ -72,6 +72,7 @@ class Deliver:
         """
         # Shielded: neither a callback that wins the race nor a stopping worker may cut a POST in two.
         work = asyncio.ensure_future(self._deliver(leg, activity.info().attempt))
+        work.add_done_callback(_seen)  # nobody awaits a send that a callback has overtaken
         async with _Heartbeat():
             return await asyncio.shield(work)
 
@@ -278,6 +279,11 @@ def _about(leg: Leg) -> dict[str, Any]:
         "recipient": request.recipient.masked,
         "country": request.recipient.country,
     }
+
+
+def _seen(work: asyncio.Future[Receipt]) -> None:
+    if not work.cancelled():
+        work.exception()
 
 
 class _Heartbeat:

@@ -127,9 +127,9 @@ class Reconcile:
 
     async def _open_workflow(self, case: Case, run: Run) -> str:
         """Callbacks may have been lost while its deadline is far away; or nothing moves it."""
-        if case.unclaimed and case.leg_number > 1:
+        if case.opened_at is not None and case.leg_number > 1:
             # An operator's leg, ordered while Temporal was away; a run that has begun with it takes no notice.
-            await self._dispatch.resend(case.request.model_copy(update={"accepted_at": datetime.now(UTC)}))
+            await self._dispatch.resend(case.request.model_copy(update={"accepted_at": case.opened_at}))
         report = await self._ask(case) if case.posted else None
         if report is not None and report.status.final:
             await self._look_up.note(case.leg, report)

@@ -37,8 +37,8 @@ class Case:
     """None when nothing was ever claimed."""
     sid: str | None
     carrier_status: str | None
-    unclaimed: bool = False
-    """Whether the latest leg was ordered or planned, and nobody has begun with it."""
+    opened_at: datetime | None = None
+    """When the latest leg was ordered or planned, where nobody has begun with it."""
 
     @property
     def event_id(self) -> str:
@@ -104,7 +104,7 @@ class Cases:
     async def of(self, event_id: str) -> Case | None:
         """The case of one event, whatever its status. Raises DecryptionError."""
         latest = (
-            select(legs.c.number, legs.c.state, legs.c.sid, legs.c.carrier_status, legs.c.claim)
+            select(legs.c.number, legs.c.state, legs.c.sid, legs.c.carrier_status, legs.c.claim, legs.c.claimed_at)
             .where(legs.c.event_id == event_id)
             .order_by(legs.c.number.desc())
             .limit(1)
@@ -127,7 +127,7 @@ class Cases:
             leg_state=LegState(leg.state) if leg else None,
             sid=leg.sid if leg else None,
             carrier_status=leg.carrier_status if leg else None,
-            unclaimed=leg is not None and leg.claim == "",
+            opened_at=leg.claimed_at if leg and leg.claim == "" else None,
         )
 
 

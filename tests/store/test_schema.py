@@ -1,6 +1,7 @@
 """The migrations make what the code expects."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,24 @@ def test_migrations_only_add() -> None:
             if isinstance(one, ast.FunctionDef) and one.name == "upgrade"
         )
         assert not {one.attr for one in ast.walk(upgrade) if isinstance(one, ast.Attribute)} & taken_away, file.name
+        assert not list(demanding(upgrade)), file.name
+
+
+def demanding(upgrade: ast.AST) -> Iterator[str]:
+    """Columns that are added to a table in use and have no value in the rows of those who do not know them."""
+    for call in (one for one in ast.walk(upgrade) if isinstance(one, ast.Call)):
+        if not isinstance(call.func, ast.Attribute) or call.func.attr not in ("add_column", "alter_column"):
+            continue
+        for part in (one for one in ast.walk(call) if isinstance(one, ast.Call)):
+            said = {word.arg: ast.unparse(word.value) for word in part.keywords}
+            if said.get("nullable") == "False" and "server_default" not in said:
+                yield ast.unparse(part)
+
+
+def test_a_column_that_the_version_before_would_leave_empty_is_found() -> None:
+    column = "table.add_column(sa.Column('size', sa.Integer, nullable=False{}))"
+    assert list(demanding(ast.parse(column.format(""))))
+    assert not list(demanding(ast.parse(column.format(", server_default='1'"))))
 
 
 async def test_an_empty_database_is_not_ready(tmp_path: object) -> None:
