@@ -25,7 +25,7 @@ rollout: install
 	@IN_FLIGHT=$(or $(IN_FLIGHT),500) $(BIN)/python -m pytest -n 0 tests/stack/test_versions.py
 
 # Half an hour and more under load and faults, looking for what grows: make soak MINUTES=30 POSTGRES=1 SEED=42 KEEP=1
-# PER_SECOND=15 instead of 70 % of what the machine is measured to take; KEEP=1 writes docs/soak-report.md.
+# PER_SECOND=6 instead of 70 % of what the machine takes in such weather; KEEP=1 writes docs/soak-report.md.
 soak: install
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres) \
 		$(if $(PER_SECOND),--per-second $(PER_SECOND)) $(if $(KEEP),--keep)

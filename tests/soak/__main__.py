@@ -22,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=None, help="the same seed makes the same load and faults")
-    parser.add_argument("--per-second", type=float, default=None, help="instead of 70 % of the measured saturation")
+    parser.add_argument("--per-second", type=float, default=None, help="instead of 70 % of saturation in such weather")
     parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, which goes away too")
     parser.add_argument("--keep", action="store_true", help="write docs/soak-report.md")
     parser.add_argument("--samples", type=Path, help="where to write all that was seen, as JSON")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.soak.samples import Series
-from tests.soak.soak import FILLS_IN, Judged, Result
+from tests.soak.soak import BAD_WEATHER, FILLS_IN, SHARE, Judged, Result
 
 _PARTS = {
     "api": "API",
@@ -26,7 +26,8 @@ def written(result: Result, about: Mapping[str, Any]) -> str:
     again += " POSTGRES=1" if soak.postgres else ""
     rate = f"{result.per_second:g} a second"
     if soak.per_second is None:
-        rate += f", 70 % of the {result.saturation:.1f} that it can take"
+        share = SHARE * BAD_WEATHER
+        rate += f", {share:.0%} of the {result.saturation:.1f} that it can take in calm weather"
     lines = [
         f"# The last soak on {'PostgreSQL' if soak.postgres else 'SQLite'}: {'passed' if result.clean else 'failed'}",
         "",
@@ -35,8 +36,8 @@ def written(result: Result, about: Mapping[str, Any]) -> str:
         "",
         f"- {about['at']}, commit `{about['commit']}`, {machine['cores']} cores ({machine['processor']}), "
         f"{machine['memoryGiB']} GiB",
-        f"- {rate}, for {result.seconds / 60:.0f} minutes, {result.settled_in:.0f} s until nothing was open any more; "
-        f"{result.faults.total()} faults",
+        f"- {rate}, which kept {result.busy:.0f} % of the processors busy, for {result.seconds / 60:.0f} minutes; "
+        f"{result.settled_in:.0f} s until nothing was open any more; {result.faults.total()} faults",
         f"- {', '.join(f'{count} {kind}' for kind, count in result.kinds.most_common())}; a webhook for each end",
         f"- operators cleared up what had no end: {result.clerk[0]} by a late word of the carrier, {result.clerk[1]} "
         "sent again",

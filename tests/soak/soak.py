@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from devstack.processes import free_ports
 from notifications.status import FINAL
 from tests.bench.loads import closed
@@ -23,7 +25,8 @@ from tests.soak.judge import Growth, Limit, Point, growth
 from tests.soak.people import CallersDesk, Clerk, MixedCallers
 from tests.soak.samples import Sampler, Series
 
-SHARE = 0.7  # of saturation
+SHARE = 0.7  # of saturation in bad weather
+BAD_WEATHER = 0.8  # of saturation is left where answers are lost, looked up and sent again, and parts start anew
 AT_ONCE = 32  # of the closed loop: enough to keep two cores busy
 EVERY = 5.0  # seconds between two looks
 PAUSE = (40.0, 60.0)  # seconds between two faults: every sort of them in half an hour, and lives long enough to judge
@@ -92,6 +95,8 @@ class Result:
     soak: Soak
     saturation: float | None
     per_second: float
+    busy: float
+    """Percent of the processors' time that was used while the load lasted, by everything."""
     events: int
     seconds: float
     settled_in: float
@@ -189,7 +194,7 @@ class _Course:
         self._sampler.begin()
         began = time.monotonic()
         async with self._clearing():
-            await self._loaded(plan)
+            busy = await self._loaded(plan)
             load = time.monotonic() - began
             series = [_until(one, load) for one in self._sampler.series]
             at_rest = await self._at_rest()
@@ -204,6 +209,7 @@ class _Course:
             soak=self._soak,
             saturation=saturation,
             per_second=rate,
+            busy=busy,
             events=plan.events,
             seconds=load,
             settled_in=settled_in,
@@ -231,9 +237,10 @@ class _Course:
         self._tell("measuring saturation")
         times = await closed(callers.begin, self._told.told, "saturating", count=self._soak.saturating, at_once=AT_ONCE)
         self._tell(f"{times.per_second:.1f} a second are saturation")
-        return times.per_second, round(SHARE * times.per_second, 1)
+        return times.per_second, round(SHARE * BAD_WEATHER * times.per_second, 1)
 
-    async def _loaded(self, plan: Plan) -> None:
+    async def _loaded(self, plan: Plan) -> float:
+        """How busy the processors were, in percent."""
         stop = asyncio.Event()
         looking = asyncio.create_task(self._sampler.run(stop, self._soak.every))
         self._told.patient = False
@@ -247,8 +254,10 @@ class _Course:
                     f"worker {now('worker', 'memory') or 0:.0f} MiB, API {now('api', 'memory') or 0:.0f} MiB"
                 )
 
+        psutil.cpu_percent()  # begins to count
         try:
             await storm(self._here, plan, tell)
+            return psutil.cpu_percent()
         finally:
             self._told.patient = True
             stop.set()
