@@ -12,9 +12,10 @@ from time import monotonic
 
 import structlog
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access import presented
+from api.answer_status import AnswerStatus
 from api.lane import Crowded, Lane
 from api.problems import Problem, answer
 from api.request_log import QUIET
@@ -83,20 +84,13 @@ class Admission:
             self._told[lane.name].one_more()
             await self._pace.turn()
             return await answer(overloaded())(scope, receive, send)
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        status = AnswerStatus(send)
         if waits:
             asyncio.get_running_loop().call_later(WAITS_NO_LONGER_THAN, place.leave)
         try:
-            return await self._app(scope, receive, watched)
+            return await self._app(scope, receive, status.send)
         finally:
-            place.leave(done=None if waits else status < 400)
+            place.leave(done=None if waits else status.value < 400)
 
 
 def overloaded() -> Problem:

@@ -3,7 +3,9 @@
 import time
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.answer_status import AnswerStatus
 
 QUIET = "heliograph.quiet"  # in the scope of a request that needs no line: a crowd must not flood the log too
 
@@ -18,16 +20,9 @@ class RequestLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = time.monotonic()
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        status = AnswerStatus(send)
         try:
-            return await self._app(scope, receive, watched)
+            return await self._app(scope, receive, status.send)
         finally:
             route = getattr(scope.get("route"), "path", "(none)")
             quiet = QUIET in scope or route in ("/healthz", "/readyz", "/metrics")
@@ -36,6 +31,6 @@ class RequestLog:
                 "request",
                 method=scope["method"],
                 route=route,
-                status=status,
+                status=status.value,
                 ms=round((time.monotonic() - started) * 1000, 1),
             )

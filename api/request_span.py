@@ -2,8 +2,9 @@
 
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.answer_status import AnswerStatus
 from telemetry.tracing import tracer
 
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
@@ -27,15 +28,11 @@ class RequestSpan:
             attributes={"http.request.method": method},
             record_exception=False,
         ) as span:
-
-            async def watched(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    span.set_attribute("http.response.status_code", message["status"])
-                await send(message)
-
+            status = AnswerStatus(send)
             try:
-                await self._app(scope, receive, watched)
+                await self._app(scope, receive, status.send)
             finally:
+                span.set_attribute("http.response.status_code", status.value)
                 route = getattr(scope.get("route"), "path", "(none)")
                 span.update_name(f"{method} {route}")
                 span.set_attribute("http.route", route)
