@@ -25,6 +25,7 @@ _QUEUES = (
     (names.TASK_QUEUE, "workflow", TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
     (names.TASK_QUEUE, "activity", TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
     (names.SEND_QUEUE, "activity", TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    (names.WEBHOOK_QUEUE, "activity", TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
 )
 _SCHEDULES = (names.RECONCILIATION, names.RETENTION)
 _OF_DATABASE = (metrics.OPEN, metrics.OLDEST_DUE)
