@@ -20,6 +20,8 @@ from tests.chaos.databases import Tortured
 from tests.chaos.load import Callers
 from tests.chaos.network import Cut, Line
 
+KILL_WORKER, KILL_API, STOP_WORKER = "kill -9 of the worker", "kill -9 of the API", "SIGTERM of the worker"
+
 
 class Storm(Protocol):
     """What is done meanwhile, and how often each of it was done."""
@@ -45,12 +47,14 @@ class Faults(Storm):
         self._workers = 1
         self._stopping: list[asyncio.Task[None]] = []
         self.done: Counter[str] = Counter()
+        self.spared: frozenset[str] = frozenset()
+        """Faults that are left out from now on."""
         self._faults: list[tuple[int, str, Callable[[], Awaitable[None]]]] = [
-            (3, "kill -9 of the worker", self._kill_worker),
-            (2, "kill -9 of the API", self._kill_api),
+            (3, KILL_WORKER, self._kill_worker),
+            (2, KILL_API, self._kill_api),
             (2, "kill -9 of Temporal", self._kill_temporal),
             (2, "kill -9 of the simulator", self._kill_simulator),
-            (2, "SIGTERM of the worker", self._stop_worker),
+            (2, STOP_WORKER, self._stop_worker),
             (3, "network cut before the POST", lambda: self._cut(Cut.BEFORE)),
             (3, "network cut after the POST", lambda: self._cut(Cut.AFTER)),
             (2, "SQL locked", self._lock_sql),
@@ -70,6 +74,8 @@ class Faults(Storm):
                 round_robin = [fault for fault in self._faults for _ in range(fault[0])]
                 self._random.shuffle(round_robin)
             _, name, fault = round_robin.pop()
+            if name in self.spared:
+                continue
             await fault()
             self.done[name] += 1
             with suppress(TimeoutError):

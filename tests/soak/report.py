@@ -32,7 +32,8 @@ def written(result: Result, about: Mapping[str, Any]) -> str:
         f"# The last soak on {'PostgreSQL' if soak.postgres else 'SQLite'}: {'passed' if result.clean else 'failed'}",
         "",
         f"Written by `{again} KEEP=1`: the stack of `make chaos` under a steady load, with every sort of fault in "
-        "turn, and a look every few seconds at everything that could grow.",
+        "turn (in the last two thirds only those that leave API and worker running), and a look every few seconds at "
+        "everything that could grow.",
         "",
         f"- {about['at']}, commit `{about['commit']}`, {machine['cores']} cores ({machine['processor']}), "
         f"{machine['memoryGiB']} GiB",

@@ -20,6 +20,7 @@ from notifications.status import FINAL
 from tests.bench.loads import closed
 from tests.chaos.auditor import Findings, audit
 from tests.chaos.campaign import Ground, Plan, ground, settled, storm
+from tests.chaos.faults import KILL_API, KILL_WORKER, STOP_WORKER, Faults
 from tests.receiver import SECRET
 from tests.soak.judge import Growth, Limit, Point, growth
 from tests.soak.people import CallersDesk, Clerk, MixedCallers
@@ -29,7 +30,9 @@ SHARE = 0.7  # of saturation in bad weather
 BAD_WEATHER = 0.8  # of saturation is left where answers are lost, looked up and sent again, and parts start anew
 AT_ONCE = 32  # of the closed loop: enough to keep two cores busy
 EVERY = 5.0  # seconds between two looks
-PAUSE = (40.0, 60.0)  # seconds between two faults: every sort of them in half an hour, and lives long enough to judge
+PAUSE = (40.0, 60.0)  # seconds between two faults
+ENDING_LIVES = 1 / 3  # of the time; then API and worker live on, through all other faults: a leak takes time to show
+WARM_UP = 1_500  # events, until what a process keeps for later use is there
 FILLS_IN = 150.0  # seconds, until as many events end as begin: the longest deadline, and who clears up after it
 REST = 20.0  # seconds; connections are kept alive for ten
 
@@ -55,7 +58,8 @@ class Soak:
     @property
     def warm_up(self) -> float:
         """Seconds at the beginning of a process's life that are not judged."""
-        return min(120.0, self.minutes * 60 / 5)
+        seconds = 120.0 if self.per_second is None else max(120.0, WARM_UP / self.per_second)
+        return min(seconds, self.minutes * 60 / 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +259,20 @@ class _Course:
                 )
 
         psutil.cpu_percent()  # begins to count
+        sparing = asyncio.create_task(self._spare(ENDING_LIVES * 60 * self._soak.minutes))
         try:
             await storm(self._here, plan, tell)
             return psutil.cpu_percent()
         finally:
+            sparing.cancel()
             self._told.patient = True
             stop.set()
             await looking
+
+    async def _spare(self, after: float) -> None:
+        await asyncio.sleep(after)
+        assert isinstance(self._here.faults, Faults)
+        self._here.faults.spared = frozenset({KILL_API, KILL_WORKER, STOP_WORKER})
 
     async def _at_rest(self) -> dict[tuple[str, str], float]:
         """Everything as it is once nothing is open any more, or is not in time."""
