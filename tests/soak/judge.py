@@ -33,16 +33,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How a measure went. Both kinds of growth are over the whole run."""
+    """How a measure went."""
 
     level: float
     """The median, warm-ups left out."""
     within: float | None
-    """By the slope within lifetimes; None where no process lived for long enough."""
+    """By the slope within lifetimes, over the whole run; None where no process lived for long enough."""
     rising: float
     """The share of the pairs whose later sample is higher: a half, where nothing grows."""
     across: float | None
-    """By which level later lifetimes have at the same age; None where there were not enough of them."""
+    """By which level later lifetimes have at the same age, from the first of them to the last; None where there were
+    not enough of them."""
     lifetimes: int
     top: float
 
@@ -77,7 +78,7 @@ def growth(lifetimes: Iterable[Sequence[Point]], *, warm_up: float, run: float) 
         level=statistics.median(values),
         within=statistics.median(slopes) * run if slopes else None,
         rising=statistics.mean((slope > 0) + (slope == 0) / 2 for slope in slopes) if slopes else 0.5,
-        across=_across([life for life in lives if len(life) >= FEWEST], run),
+        across=_across([life for life in lives if len(life) >= FEWEST]),
         lifetimes=sum(1 for life in lives if life),
         top=max(values),
     )
@@ -88,13 +89,14 @@ def _slopes(life: Sequence[Point]) -> list[float]:
     return [(b.value - a.value) / (b.at - a.at) for a, b in combinations(life, 2) if b.at - a.at >= apart]
 
 
-def _across(lives: Sequence[Sequence[Point]], run: float) -> float | None:
-    """From the levels right after the warm-up, so that old and young are not compared."""
+def _across(lives: Sequence[Sequence[Point]]) -> float | None:
+    """From the levels right after the warm-up, so that old and young are not compared; and no further than was seen:
+    a few lives at the beginning tell nothing of the end."""
     if len(lives) < 3:
         return None
     starts = [Point(life[0].at, statistics.median(point.value for point in life[:FEWEST])) for life in lives]
     slopes = [(b.value - a.value) / (b.at - a.at) for a, b in combinations(starts, 2) if b.at > a.at]
-    return statistics.median(slopes) * run if slopes else None
+    return statistics.median(slopes) * (starts[-1].at - starts[0].at) if slopes else None
 
 
 def _thinned(life: Sequence[Point]) -> list[Point]:

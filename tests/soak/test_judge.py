@@ -62,6 +62,12 @@ def test_what_each_new_process_takes_more_of_is_found_though_none_of_them_grows(
     assert not found.flat(MEMORY)
 
 
+def test_a_few_lives_at_the_beginning_do_not_tell_how_it_goes_on() -> None:
+    """One more database connection, which is three handles, in each of three lives."""
+    lives = life(0, 300, 5, noise=0.1), life(300, 600, 7, noise=0.1), life(600, RUN, 9, noise=0.1)
+    assert of(*lives).flat(Limit(3))
+
+
 def test_a_leak_of_descriptors_is_found() -> None:
     assert not of(life(0, RUN, 40, per_hour=14, noise=1)).flat(DESCRIPTORS)
 
