@@ -13,7 +13,7 @@ import activities.reconcile
 from notifications.notification import CarrierReport, Swept
 from notifications.status import DeliveryStatus
 from store.resends import Resends
-from store.schema import notifications
+from store.schema import legs, notifications
 from store.timeline import Entry, Timeline
 from tests.world import World
 from workflows import names
@@ -91,6 +91,21 @@ async def test_a_leg_that_was_ordered_while_temporal_was_away_is_sent_though_the
     await world.phones.move(story["sid"], "delivered")
     await world.until(event["eventId"], "delivered")
     assert len(await world.phones.texts(event["phone"])) == 2
+
+
+async def test_an_order_that_is_found_days_later_is_too_late(world: World) -> None:
+    event = world.event()
+    await world.phones.behave(event["phone"], outcome="sent")
+    await world.post(event)
+    await world.until(event["eventId"], "sent")
+    await Resends(world.database).order(event["eventId"], caller="shop", reason="no end of it", force=True)
+    days_ago = datetime.now(UTC) - timedelta(days=5)
+    async with world.database.write() as connection:
+        ordered = legs.c.event_id == event["eventId"], legs.c.number == 2
+        await connection.execute(update(legs).where(*ordered).values(claimed_at=days_ago))
+    await sweep(world, event)
+    await world.until(event["eventId"], "expired")
+    assert len(await world.phones.texts(event["phone"])) == 1
 
 
 async def test_a_workflow_that_was_deleted_before_its_send_is_started_again(world: World) -> None:
