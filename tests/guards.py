@@ -45,6 +45,13 @@ GUARDS = (
         "tests/api/test_posting.py::test_a_reset_of_an_open_workflow_finds_the_ledger_and_sends_nothing",
     ),
     Guard(
+        "once: of several workers one claims a leg",
+        "store/event_lock.py",
+        '        await connection.execute(_LOCK, {"of_event": event_id})\n',
+        "        return\n",
+        "tests/store/test_ledger.py::test_a_released_leg_is_granted_once_more",
+    ),
+    Guard(
         "once: a send whose end nobody tells is not retried",
         "workflows/retries.py",
         "names.STALE, names.OUTCOME_UNKNOWN]",
