@@ -13,6 +13,7 @@ from notifications.status import DeliveryStatus
 from notifications.storm import code_of
 from privacy.encryption import KeyRing
 from store.database import Database, insert_new
+from store.event_lock import lock_event
 from store.ledger import LegState
 from store.schema import alerts, incidents, legs, notifications
 from store.timeline import Entry, advance_status, append
@@ -216,6 +217,9 @@ async def _goes_on(connection: AsyncConnection, incident: Any, now: datetime) ->
 
 
 async def _tell(connection: AsyncConnection, event_id: str, admission: Admission) -> None:
+    if admission.role is Role.FIRST:
+        return
+    await lock_event(connection, event_id)
     if admission.role is Role.FOLDED:
         await append(connection, event_id, Entry("suppressed", detail=f"folded into {admission.into}"))
         await advance_status(connection, event_id, DeliveryStatus.SUPPRESSED, why="folded")

@@ -99,12 +99,7 @@ class Outbox:
         """It is not tried any more; False when it was ordered to be sent since it was read."""
         as_it_was = webhooks.c.state == webhook.state, webhooks.c.updated_at == webhook.updated_at
         async with self._database.write() as connection:
-            settled = await connection.execute(
-                update(webhooks)
-                .where(webhooks.c.id == webhook.id, *as_it_was)
-                .values(state=state, updated_at=datetime.now(UTC))
-            )
-            return bool(settled.rowcount)
+            return await _change(connection, webhook.id, *as_it_was, state=state)
 
     async def disable(self, webhook: Webhook, url: str, *, gone: bool) -> bool:
         """Disables an endpoint that took nothing since this webhook was made, or is gone; False for one that did."""
@@ -194,10 +189,14 @@ async def add(connection: AsyncConnection, report: Report, caller: str) -> None:
 _ONE_MORE = webhooks.c.attempts + 1
 
 
-async def _change(connection: AsyncConnection, webhook_id: str, **values: Any) -> None:
-    await connection.execute(
-        update(webhooks).where(webhooks.c.id == webhook_id).values(**values, updated_at=datetime.now(UTC))
+async def _change(
+    connection: AsyncConnection, webhook_id: str, *conditions: ColumnElement[bool], **values: Any
+) -> bool:
+    """False where a condition does not hold."""
+    changed = await connection.execute(
+        update(webhooks).where(webhooks.c.id == webhook_id, *conditions).values(**values, updated_at=datetime.now(UTC))
     )
+    return changed.rowcount == 1
 
 
 def _conditions(which: Selection) -> list[ColumnElement[bool]]:

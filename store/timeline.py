@@ -255,6 +255,8 @@ async def advance_status(
 ) -> bool:
     """Moves the notification's status forward within the caller's transaction; False when it was no news.
 
+    That transaction has locked the event (store/event_lock.py).
+
     `why` is what it is counted under: the timeline entry that tells of it, or our rule that forbids the text.
     `attempts` are added to those that were counted.
     """
@@ -286,23 +288,19 @@ _BEGAN = (
     .where(timeline.c.event_id == bindparam("of_event"), or_(*(timeline.c.what == what for what in _BEGINNINGS)))
     .scalar_subquery()
 )
-_STANDING = (
-    select(
-        notifications.c.status,
-        notifications.c.sid,
-        notifications.c.kind,
-        notifications.c.country,
-        notifications.c.held_until,
-        notifications.c.caller,
-        notifications.c.escalated,
-        notifications.c.reports,
-        notifications.c.attempts,
-        _BEGAN.label("began"),
-        _LATEST_LEG.label("latest"),
-    )
-    .where(notifications.c.event_id == bindparam("of_event"))
-    .with_for_update(of=notifications)
-)
+_STANDING = select(
+    notifications.c.status,
+    notifications.c.sid,
+    notifications.c.kind,
+    notifications.c.country,
+    notifications.c.held_until,
+    notifications.c.caller,
+    notifications.c.escalated,
+    notifications.c.reports,
+    notifications.c.attempts,
+    _BEGAN.label("began"),
+    _LATEST_LEG.label("latest"),
+).where(notifications.c.event_id == bindparam("of_event"))
 _CHANGE = update(notifications).where(notifications.c.event_id == bindparam("of_event"))
 _RECORD = select(notifications).where(notifications.c.event_id == bindparam("of_event"))
 
