@@ -121,7 +121,7 @@ class Purge:
                         refused.append(sid)
                     activity.heartbeat(done)
         except CarrierError as failure:  # each further one may take its time-out
-            log.warning("Twilio did not do it", error_code=failure.code, http_status=failure.http_status)
+            _say(failure)
         return done
 
     async def _redacted(self, sid: str, now: datetime) -> bool:
@@ -129,7 +129,7 @@ class Purge:
         try:
             await self._messages.redact(sid)
         except Refused as refused:
-            log.warning("Twilio did not do it", error_code=refused.code, http_status=refused.http_status)
+            _say(refused)
             return False
         await self._tables.redacted(sid, now)
         return True
@@ -141,7 +141,7 @@ class Purge:
             for erasure in await self._erasures.unfinished():
                 done += await self._forget(erasure, until=began + FORGETS_FOR)
         except CarrierError as failure:
-            log.warning("Twilio did not do it", error_code=failure.code, http_status=failure.http_status)
+            _say(failure)
         return done
 
     async def _forget(self, erasure: Erasure, until: datetime) -> bool:
@@ -175,7 +175,7 @@ class Purge:
         try:
             await (self._calls.delete(sid) if is_call else self._messages.delete(sid))
         except Refused as refused:
-            log.warning("Twilio did not do it", error_code=refused.code, http_status=refused.http_status)
+            _say(refused)
             if refused.code != UNDER_WAY or datetime.now(UTC) - last_news < LISTENS_FOR:
                 return False
             # It may be under way for ever, where no carrier reports its end. What it says goes at least.
@@ -198,6 +198,10 @@ class Purge:
         try:
             await call
         except CarrierError as failure:
-            log.warning("Twilio did not do it", error_code=failure.code, http_status=failure.http_status)
+            _say(failure)
             return False
         return True
+
+
+def _say(failure: CarrierError) -> None:
+    log.warning("Twilio did not do it", error_code=failure.code, http_status=failure.http_status)
