@@ -47,7 +47,7 @@ class Faults(Storm):
         self._workers = 1
         self._stopping: list[asyncio.Task[None]] = []
         self.done: Counter[str] = Counter()
-        self.spared: frozenset[str] = frozenset()
+        self.spared: set[str] = set()
         """Faults that are left out from now on."""
         self._faults: list[tuple[int, str, Callable[[], Awaitable[None]]]] = [
             (3, KILL_WORKER, self._kill_worker),

@@ -259,7 +259,11 @@ class _Course:
                 )
 
         psutil.cpu_percent()  # begins to count
-        sparing = asyncio.create_task(self._spare(ENDING_LIVES * 60 * self._soak.minutes))
+        faults, ending = self._here.faults, ENDING_LIVES * 60 * self._soak.minutes
+        assert isinstance(faults, Faults)
+        sparing = asyncio.get_running_loop().call_later(
+            ending, faults.spared.update, (KILL_API, KILL_WORKER, STOP_WORKER)
+        )
         try:
             await storm(self._here, plan, tell)
             return psutil.cpu_percent()
@@ -268,11 +272,6 @@ class _Course:
             self._told.patient = True
             stop.set()
             await looking
-
-    async def _spare(self, after: float) -> None:
-        await asyncio.sleep(after)
-        assert isinstance(self._here.faults, Faults)
-        self._here.faults.spared = frozenset({KILL_API, KILL_WORKER, STOP_WORKER})
 
     async def _at_rest(self) -> dict[tuple[str, str], float]:
         """Everything as it is once nothing is open any more, or is not in time."""
